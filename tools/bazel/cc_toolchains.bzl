@@ -1,0 +1,156 @@
+"""The C++ toolchains for Linux: gcc and clang, native and from x86-64 to aarch64.
+
+Bazel's own detected toolchain cannot cross-compile; these take one compiler per target and keep the
+flags in one place. What depends on the device (-march) is in .bazelrc.
+"""
+
+load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
+load(
+    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
+    "feature",
+    "flag_group",
+    "flag_set",
+    "tool_path",
+    "with_feature_set",
+)
+load("//tools/bazel:missing.bzl", "missing")
+
+_COMPILE = [
+    ACTION_NAMES.assemble,
+    ACTION_NAMES.preprocess_assemble,
+    ACTION_NAMES.c_compile,
+    ACTION_NAMES.cpp_compile,
+    ACTION_NAMES.cpp_header_parsing,
+    ACTION_NAMES.linkstamp_compile,
+]
+
+_LINK = [
+    ACTION_NAMES.cpp_link_executable,
+    ACTION_NAMES.cpp_link_dynamic_library,
+    ACTION_NAMES.cpp_link_nodeps_dynamic_library,
+]
+
+# Without a device's config, x86-64 means AVX2 with FMA and F16C. -maes and -mpclmul are part of what
+# Highway 1.0.3 calls AVX2: without them it silently falls back to SSSE3, whose MulAdd rounds twice.
+_DEFAULT_DEVICE = {
+    "aarch64": ["-march=armv8-a"],
+    "x86_64": ["-march=x86-64-v3", "-maes", "-mpclmul"],
+}
+
+def _flags(actions, flags, **kwargs):
+    return flag_set(actions = actions, flag_groups = [flag_group(flags = flags)], **kwargs)
+
+def _feature(name, flags, enabled = False, actions = _COMPILE):
+    # An empty flag_group is an error.
+    return feature(name = name, enabled = enabled, flag_sets = [_flags(actions, flags)] if flags else [])
+
+def _config_impl(ctx):
+    opt = [with_feature_set(features = ["opt"])]
+    dbg = [with_feature_set(features = ["dbg"])]
+    features = [
+        feature(name = "opt"),
+        feature(name = "dbg"),
+        feature(name = "fastbuild"),
+        feature(
+            name = "compile",
+            enabled = True,
+            flag_sets = [_flags(_COMPILE, ctx.attr.target_flags)] if ctx.attr.target_flags else [],
+        ),
+        feature(
+            name = "compile_defaults",
+            enabled = True,
+            flag_sets = [
+                # __DATE__ and the like would make two builds of one source differ.
+                _flags(_COMPILE, [
+                    "-Wno-builtin-macro-redefined",
+                    '-D__DATE__="redacted"',
+                    '-D__TIME__="redacted"',
+                    '-D__TIMESTAMP__="redacted"',
+                ]),
+                _flags(_COMPILE, ["-pthread", "-fno-omit-frame-pointer", "-fstack-protector"]),
+                _flags(_COMPILE, ["-O2", "-g0", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = opt),
+                _flags(_COMPILE, ["-O0", "-g"], with_features = dbg),
+            ],
+        ),
+        # Chosen by .bazelrc with --features, for target code only: tools that run during the build
+        # are for any machine.
+        _feature("default_device", _DEFAULT_DEVICE[ctx.attr.cpu]),
+        _feature("native_device", ctx.attr.native_flags),
+        feature(
+            name = "link_defaults",
+            enabled = True,
+            flag_sets = [
+                _flags(_LINK, ctx.attr.target_flags + ["-pthread", "-Wl,-z,relro,-z,now"]),
+                _flags(_LINK, ["-Wl,--gc-sections"], with_features = opt),
+                # Everything but libc is linked statically, so that a binary can be copied to a device.
+                _flags(_LINK, ["-l:libstdc++.a", "-lm", "-static-libgcc"]),
+            ],
+        ),
+    ]
+    return cc_common.create_cc_toolchain_config_info(
+        ctx = ctx,
+        abi_libc_version = "glibc",
+        abi_version = "gcc",
+        compiler = ctx.attr.compiler,
+        cxx_builtin_include_directories = ctx.attr.include_directories,
+        features = features,
+        host_system_name = "local",
+        target_cpu = ctx.attr.cpu,
+        target_libc = "glibc",
+        target_system_name = ctx.attr.cpu + "-linux-gnu",
+        tool_paths = [tool_path(name = name, path = path) for name, path in ctx.attr.tools.items()],
+        toolchain_identifier = ctx.attr.compiler + "-" + ctx.attr.cpu,
+    )
+
+_cc_toolchain_config = rule(
+    implementation = _config_impl,
+    attrs = {
+        "compiler": attr.string(mandatory = True, values = ["gcc", "clang"]),
+        "cpu": attr.string(mandatory = True),
+        "include_directories": attr.string_list(mandatory = True),
+        "native_flags": attr.string_list(),
+        "target_flags": attr.string_list(),
+        "tools": attr.string_dict(mandatory = True),
+    },
+    provides = [CcToolchainConfigInfo],
+)
+
+def _toolchain(cpu, host, toolchain):
+    native.toolchain(
+        name = cpu,
+        exec_compatible_with = ["@platforms//cpu:" + host, "@platforms//os:linux"],
+        target_compatible_with = ["@platforms//cpu:" + cpu, "@platforms//os:linux"],
+        toolchain = toolchain,
+        toolchain_type = "@bazel_tools//tools/cpp:toolchain_type",
+    )
+
+def linux_cc_toolchain(compiler, cpu, host, include_directories, native_flags, target_flags, tools):
+    """Defines the toolchain `cpu`: `compiler` on a Linux `host`, making code for Linux on `cpu`."""
+    _cc_toolchain_config(
+        name = cpu + "_config",
+        compiler = compiler,
+        cpu = cpu,
+        include_directories = include_directories,
+        native_flags = native_flags,
+        target_flags = target_flags,
+        tools = tools,
+    )
+    native.filegroup(name = cpu + "_files")
+    native.cc_toolchain(
+        name = cpu + "_cc_toolchain",
+        all_files = cpu + "_files",
+        compiler_files = cpu + "_files",
+        dwp_files = cpu + "_files",
+        linker_files = cpu + "_files",
+        objcopy_files = cpu + "_files",
+        strip_files = cpu + "_files",
+        supports_param_files = True,
+        toolchain_config = cpu + "_config",
+        toolchain_identifier = compiler + "-" + cpu,
+    )
+    _toolchain(cpu, host, cpu + "_cc_toolchain")
+
+def missing_cc_toolchain(cpu, host, message):
+    """Defines the toolchain `cpu` for a compiler that is not installed: using it fails with `message`."""
+    missing(name = cpu + "_missing", message = message)
+    _toolchain(cpu, host, cpu + "_missing")

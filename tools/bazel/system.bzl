@@ -1,0 +1,165 @@
+"""@system: the libraries that the system's package manager provides, found through pkg-config.
+
+Each target @system//:NAME stands for @system//x86_64:NAME or @system//aarch64:NAME. The one that is
+not the host's is Debian's multi-arch package. Where a package is missing, its target fails when
+something that is built needs it, with a sentence that names the package; nothing else is affected.
+"""
+
+load("//tools/bazel:host.bzl", "host_cpu", "host_os", "words")
+
+def _library(debian, brew, pkg_config, archives = []):
+    return struct(debian = debian, brew = brew, pkg_config = pkg_config, archives = archives)
+
+def _absl(name):
+    return _library("libabsl-dev", "abseil", "absl_" + name)
+
+# Target -> Debian package, Homebrew formula, pkg-config module, further archives before its own.
+_LIBRARIES = {
+    "absl_flat_hash_map": _absl("flat_hash_map"),
+    "absl_flat_hash_set": _absl("flat_hash_set"),
+    "absl_function_ref": _absl("function_ref"),
+    "absl_inlined_vector": _absl("inlined_vector"),
+    "absl_span": _absl("span"),
+    "absl_status": _absl("status"),
+    "absl_statusor": _absl("statusor"),
+    "absl_str_format": _absl("str_format"),
+    "absl_strings": _absl("strings"),
+    "absl_synchronization": _absl("synchronization"),
+    "absl_time": _absl("time"),
+    "benchmark": _library("libbenchmark-dev", "google-benchmark", "benchmark"),
+    "benchmark_main": _library("libbenchmark-dev", "google-benchmark", "benchmark", ["benchmark_main"]),
+    "cli11": _library("libcli11-dev", "cli11", "CLI11"),
+    "gmock": _library("libgmock-dev", "googletest", "gmock"),
+    "gtest": _library("libgtest-dev", "googletest", "gtest"),
+    "gtest_main": _library("libgtest-dev", "googletest", "gtest_main"),
+    "highway": _library("libhwy-dev", "highway", "libhwy"),
+    "xxhash": _library("libxxhash-dev", "xxhash", "libxxhash"),
+}
+
+# Highway picks its one instruction set by the compiler's flags, and says so here because the default,
+# targets for dispatch at run time, does not compile for CPUs that have all of AVX-512. The layout and
+# the kernels are made for NEON, not for SVE.
+_DEFINES = {
+    ("highway", "aarch64"): [
+        "HWY_COMPILE_ONLY_STATIC",
+        "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)",
+    ],
+    ("highway", "x86_64"): ["HWY_COMPILE_ONLY_STATIC"],
+}
+
+# Debian's CLI11 is one package of headers for all architectures.
+_HEADER_ONLY = ["libcli11-dev"]
+
+# Parts of libc, which stays shared.
+_LIBC = ["-ldl", "-lm", "-lpthread", "-lrt"]
+
+_CPUS = ["aarch64", "x86_64"]
+
+def _pkg_config(repository_ctx, cross_cpu, arguments):
+    """Returns pkg-config's words for the host, or for `cross_cpu` if not None; None if it failed."""
+    environment = {}
+    if cross_cpu:
+        environment["PKG_CONFIG_LIBDIR"] = \
+            "/usr/lib/%s-linux-gnu/pkgconfig:/usr/share/pkgconfig" % cross_cpu
+    result = repository_ctx.execute(["pkg-config"] + arguments, environment = environment)
+    return words(result.stdout) if result.return_code == 0 else None
+
+def _link_options(repository_ctx, os, words, folder):
+    """Replaces -lNAME by the static archive wherever the package has one."""
+    options = []
+    for word in words:
+        archive = "%s/lib%s.a" % (folder, word[2:])
+        if not word.startswith("-l") or word in _LIBC or not repository_ctx.path(archive).exists:
+            options.append(word)
+        elif archive not in options:
+            options.append(archive)
+    if os == "linux":
+        # Debian builds Highway and Google Benchmark as shared objects only. Highway's is not needed
+        # by what its headers inline, and then it is not recorded in the binary.
+        return ["-Wl,--push-state,--as-needed"] + options + ["-Wl,--pop-state"]
+    return options
+
+def _include_folders(repository_ctx, cpu, words):
+    """Makes folders that the compiler does not search by itself part of @system; returns their names."""
+    folders = []
+    for word in words:
+        if word.startswith("-I") and word not in ["-I/usr/include", "-I/usr/local/include"]:
+            name = "include" + word[2:].replace("/", "_")
+            path = cpu + "/" + name
+            if not repository_ctx.path(path).exists:
+                repository_ctx.symlink(word[2:], path)
+            if name not in folders:
+                folders.append(name)
+    return folders
+
+def _define(repository_ctx, os, cpu, cross_cpu, name, library):
+    """Returns the BUILD text of one library for one CPU."""
+    module = library.pkg_config
+    folder = _pkg_config(repository_ctx, cross_cpu, ["--variable=libdir", module])
+    if folder == None:
+        package = library.debian
+        if cross_cpu and package not in _HEADER_ONLY:
+            package += ":arm64" if cpu == "aarch64" else ":amd64"
+        install = "apt-get install " + package
+        if os == "osx":
+            package = library.brew
+            install = "brew install " + package
+        message = "%s is missing: %s" % (package, install)
+        return "\nmissing(\n    name = %r,\n    message = %r,\n)\n" % (name, message)
+
+    compile_flags = _pkg_config(repository_ctx, cross_cpu, ["--cflags", module])
+    link_flags = _pkg_config(repository_ctx, cross_cpu, ["--libs"] + (["--static"] if os == "linux" else []) + [module])
+    link_flags = ["-l" + archive for archive in library.archives] + link_flags
+    folders = _include_folders(repository_ctx, cpu, compile_flags)
+    linkopts = []
+    if link_flags:
+        linkopts = _link_options(repository_ctx, os, link_flags, folder[0] if folder else "")
+    return "\ncc_library(\n%s)\n" % "".join(["    %s = %s,\n" % item for item in [
+        ("name", repr(name)),
+        ("hdrs", "glob(%r)" % [folder + "/**" for folder in folders] if folders else "[]"),
+        ("defines", [flag[2:] for flag in compile_flags if flag.startswith("-D")] +
+                    _DEFINES.get((name, cpu), [])),
+        ("includes", folders),
+        ("linkopts", linkopts),
+    ]])
+
+def _system_repository_impl(repository_ctx):
+    os = host_os(repository_ctx)
+    host = host_cpu(repository_ctx)
+    if not repository_ctx.which("pkg-config"):
+        fail("pkg-config is missing: %s install pkg-config" % ("brew" if os == "osx" else "apt-get"))
+
+    for cpu in _CPUS:
+        text = 'load("@tvl//tools/bazel:missing.bzl", "missing")\n\n' + \
+               'package(default_visibility = ["//:__pkg__"])\n'
+        for name, library in _LIBRARIES.items():
+            text += _define(repository_ctx, os, cpu, None if cpu == host else cpu, name, library)
+        repository_ctx.file(cpu + "/BUILD", text)
+
+    text = 'package(default_visibility = ["//visibility:public"])\n'
+    for cpu in _CPUS:
+        text += """
+config_setting(
+    name = "{cpu}",
+    constraint_values = ["@platforms//cpu:{cpu}"],
+)
+""".format(cpu = cpu)
+    for name in _LIBRARIES:
+        text += """
+alias(
+    name = "{name}",
+    actual = select({{
+        ":aarch64": "//aarch64:{name}",
+        ":x86_64": "//x86_64:{name}",
+    }}),
+)
+""".format(name = name)
+    repository_ctx.file("BUILD", text)
+
+# TVL_PACKAGES changes whenever packages are installed (bazelw sees to that), and the search is redone.
+system_repository = repository_rule(
+    implementation = _system_repository_impl,
+    configure = True,
+    environ = ["PATH", "PKG_CONFIG_PATH", "TVL_PACKAGES"],
+    local = True,
+)
