@@ -1,0 +1,161 @@
+// The Kernel concept, and with it the numeric contract of the engine: the canonical order.
+//
+// A backend is a stateless struct of static noexcept functions that compute the operations below. For every operation
+// this header says which IEEE operations are done in which order, so that every backend, thread count and batch size
+// gives the same bits; backends are compared with ==. backends/scalar_reference is the executable form of this text.
+//
+// Ground rules
+//   * IEEE binary32, round to nearest even, subnormals kept. `fma` is fused and stands only where it is written;
+//     everything is compiled with -ffp-contract=off and without fast-math.
+//   * Two results are equal when a == b or both are NaN. No operation turns the sign of a zero into a value.
+//   * No libm: Exp, sine and cosine are ours (core/canonical_math.h).
+//   * Kernels allocate nothing, start no threads, do no I/O, and know no model. Scheduling stays outside: a product takes
+//     a range of panels and touches nothing of other panels.
+//   * Pointers to activations need the alignment of float only; weights are 64-byte aligned. Outputs do not overlap
+//     inputs unless it is said.
+//
+// Operations (w: weight widened to f32, which is exact; Kp: K as stored, a multiple of 4, see core/tile.h)
+//
+//   Dot of row w with x:
+//       p[0..3] = +0;  p[k % 4] = fma(w[k], x[k], p[k % 4]) for k = 0 .. Kp-1 in increasing order;
+//       y = (p[0] + p[1]) + (p[2] + p[3])
+//     Weights beyond K are +0 in the file. x beyond K must be +0 up to Kp: whoever writes x keeps its tail so. How the
+//     four chains interleave in time is free.
+//
+//   Gemv<W>(w, panels, x, y)                 y[r] = dot(row r, x) for the rows of `panels`.
+//       x: (Kp), y: (w.rows). Only rows below w.rows are written: y needs no padding.
+//
+//   Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride)
+//       y[t * y_stride + r] = dot(row r, x + t * x_stride), t < tokens. Each token gets the bits of Gemv.
+//
+//   EmbedRow<W>(w, row, out)                 out[c] = w[row][c] for c < cols.
+//
+//   AppendKey(k, position, slot)             writes the key vector (head_dim) as row `position` of the K tiles.
+//   AppendValue(v, position, slot)           writes the value vector as column `position` of the V tiles and, when
+//       position is a multiple of 4, zeroes the next three columns, so that a product over any prefix reads +0 beyond.
+//
+//   RmsNorm(x, weight, n, epsilon, y)        lane[0..15] = +0;  lane[i % 16] = fma(x[i], x[i], lane[i % 16]);
+//       for s in 8, 4, 2, 1: lane[j] += lane[j + s], j < s;  r = 1 / sqrt(lane[0] / float(n) + epsilon);
+//       y[i] = (x[i] * r) * weight[i].
+//
+//   Rope(x, cos, sin, dims, y)               for i < dims / 2, a = x[i], b = x[i + dims / 2]:
+//       y[i] = fma(a, cos[i], -(b * sin[i]));  y[i + dims / 2] = fma(a, sin[i], b * cos[i]).  y may be x.
+//
+//   Softmax(s, n, scale)                     in place over n visible scores:
+//       z[i] = s[i] * scale;  m = maximum of z by comparison from -inf;  d = z[i] - m;
+//       e[i] = d < -72 ? +0 : Exp(d);  total = sum of e by 16 lanes as in RmsNorm (add for fma);  c = 1 / total;
+//       s[i] = e[i] * c;  s beyond n up to the next multiple of 4 is set to +0.  s: (n rounded up to 4).
+//
+//   SwiGlu(g, u, n, y)                       y[i] = (g[i] / (1 + Exp(-g[i]))) * u[i].  y may be g or u.
+//
+//   Add(x, n, y)                             y[i] = y[i] + x[i].
+//
+// An operation writes the n elements that it names and nothing beyond (softmax's tail excepted); RunState's lanes are
+// allocated zeroed, which is how tails stay +0.
+//
+// Attention is two of these products with a softmax between, over the KV cache as tiles: core/attention.h.
+// A new operation, or a changed order, raises kContractVersion.
+#ifndef TVL_CORE_KERNEL_H_
+#define TVL_CORE_KERNEL_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/kv_slot.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+
+namespace tvl {
+
+// Hashed into every fingerprint.
+inline constexpr uint32_t kContractVersion = 1;
+
+template <typename K, WeightType W>
+concept GemvKernel = requires(const TileMatrix& w, PanelRange panels, const float* x, float* y) {
+  { K::template Gemv<W>(w, panels, x, y) } noexcept -> std::same_as<void>;
+};
+
+template <typename K, WeightType W>
+concept GemmKernel =
+    requires(const TileMatrix& w, PanelRange panels, const float* x, size_t stride, size_t tokens, float* y) {
+      { K::template Gemm<W>(w, panels, x, stride, tokens, y, stride) } noexcept -> std::same_as<void>;
+    };
+
+template <typename K, WeightType W>
+concept EmbedRowKernel = requires(const TileMatrix& w, size_t row, float* out) {
+  { K::template EmbedRow<W>(w, row, out) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept KvAppendKernel = requires(const float* x, size_t position, const KvSlot& slot) {
+  { K::AppendKey(x, position, slot) } noexcept -> std::same_as<void>;
+  { K::AppendValue(x, position, slot) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept RmsNormKernel = requires(const float* x, size_t n, float epsilon, float* y) {
+  { K::RmsNorm(x, x, n, epsilon, y) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept RopeKernel = requires(const float* x, size_t dims, float* y) {
+  { K::Rope(x, x, x, dims, y) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept SoftmaxKernel = requires(float* s, size_t n, float scale) {
+  { K::Softmax(s, n, scale) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept SwiGluKernel = requires(const float* g, const float* u, size_t n, float* y) {
+  { K::SwiGlu(g, u, n, y) } noexcept -> std::same_as<void>;
+};
+
+template <typename K>
+concept AddKernel = requires(const float* x, size_t n, float* y) {
+  { K::Add(x, n, y) } noexcept -> std::same_as<void>;
+};
+
+// Every operation for one weight type.
+template <typename K, WeightType W>
+concept WeightKernel = GemvKernel<K, W> && GemmKernel<K, W> && EmbedRowKernel<K, W>;
+
+// A complete backend. kName is what `tvl --version` prints.
+template <typename K>
+concept Kernel = requires {
+  { K::kName } -> std::convertible_to<std::string_view>;
+} && WeightKernel<K, WeightType::kF32> && WeightKernel<K, WeightType::kF16> && KvAppendKernel<K> &&
+    RmsNormKernel<K> && RopeKernel<K> && SoftmaxKernel<K> && SwiGluKernel<K> && AddKernel<K>;
+
+// Weight types that this version computes with; a file may name others (models/TVL_FORMAT.md).
+constexpr bool IsComputable(WeightType type) { return type == WeightType::kF32 || type == WeightType::kF16; }
+
+// The one switch from a weight type that is data to a kernel that is code. REQUIRES: IsComputable(w.type).
+template <typename K>
+void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
+  if (w.type == WeightType::kF16) return K::template Gemv<WeightType::kF16>(w, panels, x, y);
+  return K::template Gemv<WeightType::kF32>(w, panels, x, y);
+}
+
+template <typename K>
+void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens, float* y,
+          size_t y_stride) noexcept {
+  if (tokens == 1) return tvl::Gemv<K>(w, panels, x, y);
+  if (w.type == WeightType::kF16) {
+    return K::template Gemm<WeightType::kF16>(w, panels, x, x_stride, tokens, y, y_stride);
+  }
+  return K::template Gemm<WeightType::kF32>(w, panels, x, x_stride, tokens, y, y_stride);
+}
+
+template <typename K>
+void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
+  if (w.type == WeightType::kF16) return K::template EmbedRow<WeightType::kF16>(w, row, out);
+  return K::template EmbedRow<WeightType::kF32>(w, row, out);
+}
+
+}  // namespace tvl
+
+#endif  // TVL_CORE_KERNEL_H_

@@ -1,0 +1,68 @@
+// Memory that the operating system maps: files, read-only, and zeroed anonymous pages.
+#ifndef TVL_CORE_MAPPED_FILE_H_
+#define TVL_CORE_MAPPED_FILE_H_
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace tvl {
+
+namespace internal {
+
+// Owns one mmap'ed range.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(void* address, size_t bytes) : address_(address), bytes_(bytes) {}
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  ~Mapping();
+
+  std::byte* data() const { return static_cast<std::byte*>(address_); }
+  size_t size() const { return bytes_; }
+
+ private:
+  void* address_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace internal
+
+// A whole regular file, mapped read-only from offset 0. Pages come in when they are first read; nothing is copied.
+class MappedFile {
+ public:
+  // NotFound, PermissionDenied or InvalidArgument (not a regular file, empty), naming the file.
+  static absl::StatusOr<MappedFile> Open(const std::string& path);
+
+  // Page-aligned. Valid as long as this object or what it was moved to.
+  std::span<const std::byte> bytes() const { return {mapping_.data(), mapping_.size()}; }
+
+ private:
+  explicit MappedFile(internal::Mapping mapping) : mapping_(std::move(mapping)) {}
+  internal::Mapping mapping_;
+};
+
+// Zeroed pages that take memory only once they are touched: a KV cache costs what has been written to it.
+class ZeroPages {
+ public:
+  ZeroPages() = default;
+  // ResourceExhausted, saying how many bytes, if the address space cannot be had.
+  static absl::StatusOr<ZeroPages> Allocate(size_t bytes);
+
+  std::byte* data() const { return mapping_.data(); }
+  size_t size() const { return mapping_.size(); }
+
+ private:
+  explicit ZeroPages(internal::Mapping mapping) : mapping_(std::move(mapping)) {}
+  internal::Mapping mapping_;
+};
+
+// Bytes of `range` (part of a mapping or of the program's image) that are in memory now, by whole pages.
+size_t ResidentBytes(std::span<const std::byte> range);
+
+}  // namespace tvl
+
+#endif  // TVL_CORE_MAPPED_FILE_H_

@@ -1,0 +1,95 @@
+// Linux and macOS.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/mapped_file.h"
+
+namespace tvl {
+namespace internal {
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : address_(std::exchange(other.address_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (address_ != nullptr) munmap(address_, bytes_);
+}
+
+}  // namespace internal
+
+namespace {
+
+// Closes on every way out.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
+  // O_NONBLOCK so that a named pipe is refused below instead of waiting for a writer.
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  struct stat info;
+  if (fstat(file.fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": expected a regular file, found ", S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
+  }
+  if (info.st_size == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
+  const size_t bytes = static_cast<size_t>(info.st_size);
+  void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
+  return MappedFile(internal::Mapping(address, bytes));
+}
+
+absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {
+  if (bytes == 0) return ZeroPages();
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes: ", std::strerror(errno)));
+  }
+  return ZeroPages(internal::Mapping(address, bytes));
+}
+
+size_t ResidentBytes(std::span<const std::byte> range) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(range.data()) + range.size();
+#ifdef __APPLE__
+  using PageState = char;
+#else
+  using PageState = unsigned char;
+#endif
+  constexpr size_t kPagesAtATime = 4096;
+  PageState state[kPagesAtATime];
+  size_t resident = 0;
+  for (uintptr_t at = begin; at < end; at += kPagesAtATime * page) {
+    const size_t bytes = std::min<size_t>(end - at, kPagesAtATime * page);
+    if (mincore(reinterpret_cast<void*>(at), bytes, state) != 0) return resident;
+    const size_t pages = (bytes + page - 1) / page;
+    for (size_t i = 0; i < pages; ++i) resident += (state[i] & 1) ? page : 0;
+  }
+  return std::min(resident, range.size());
+}
+
+}  // namespace tvl

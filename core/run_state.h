@@ -1,0 +1,104 @@
+// The activations of a forward pass: the paper's virtual register file.
+#ifndef TVL_CORE_RUN_STATE_H_
+#define TVL_CORE_RUN_STATE_H_
+
+#include <algorithm>
+#include <cstddef>
+
+#include "core/aligned_buffer.h"
+#include "core/model_config.h"
+#include "core/tile.h"
+
+namespace tvl {
+
+// Rows of floats, each row on a cache line of its own so that threads that write different rows share no line.
+struct Lane {
+  float* data = nullptr;
+  size_t stride = 0;  // floats between rows
+
+  float* Row(size_t i) const { return data + i * stride; }
+};
+
+// One arena, allocated once and zeroed: row tails beyond the logical width stay +0, as products require of their input.
+// Decoding allocates nothing else.
+class RunState {
+ public:
+  struct Shape {
+    size_t max_tokens = 1;   // tokens of one forward pass
+    size_t logit_rows = 1;   // 1: logits of the last token only; max_tokens: of all
+    size_t threads = 1;
+    size_t context = 0;      // positions
+  };
+
+  RunState(const ModelConfig& c, const Shape& shape) : shape_(shape) {
+    size_t floats = 0;
+    Place(c, [&](Lane*, size_t rows, size_t width) { floats += rows * Stride(width); });
+    arena_ = AlignedBuffer<float>(floats);
+    float* next = arena_.data();
+    Place(c, [&](Lane* lane, size_t rows, size_t width) {
+      *lane = {next, Stride(width)};
+      next += rows * lane->stride;
+    });
+  }
+  RunState(RunState&&) = default;
+  RunState& operator=(RunState&&) = default;
+
+  // Bytes that a RunState of this shape takes.
+  static size_t BytesFor(const ModelConfig& c, const Shape& shape) {
+    RunState probe(shape);
+    size_t floats = 0;
+    probe.Place(c, [&](Lane*, size_t rows, size_t width) { floats += rows * Stride(width); });
+    return floats * sizeof(float);
+  }
+
+  const Shape& shape() const { return shape_; }
+
+  // T = max_tokens, P = threads.
+  Lane x;        // (T, dim)            residual stream
+  Lane xn;       // (max(T, P), dim)    normed: a row per token, or per thread when one token is decoded
+  Lane q;        // (T, q_dim)
+  Lane k;        // (T, kv_dim)
+  Lane v;        // (T, kv_dim)
+  Lane att;      // (T, q_dim)          attention's output
+  Lane delta;    // (T, dim)            what a block adds to the residual stream
+  Lane gate;     // (T, hidden_dim)     gate, then SwiGLU's output
+  Lane up;       // (T, hidden_dim)
+  Lane cos;      // (T, rope_dims / 2)
+  Lane sin;      // (T, rope_dims / 2)
+  Lane q_rot;    // (P * heads_per_kv, head_dim)  rotated queries of one group
+  Lane k_rot;    // (P, head_dim)
+  Lane scores;   // (P * heads_per_kv, context)
+  Lane logits;   // (logit_rows, vocab_size)
+
+ private:
+  explicit RunState(const Shape& shape) : shape_(shape) {}
+
+  static size_t Stride(size_t width) { return RoundUp(width, kLineBytes / sizeof(float)); }
+
+  template <typename F>
+  void Place(const ModelConfig& c, F&& place) {
+    const size_t tokens = shape_.max_tokens, threads = shape_.threads, group = c.heads_per_kv();
+    place(&x, tokens, c.dim);
+    place(&xn, std::max(tokens, threads), c.dim);
+    place(&q, tokens, c.q_dim());
+    place(&k, tokens, c.kv_dim());
+    place(&v, tokens, c.kv_dim());
+    place(&att, tokens, c.q_dim());
+    place(&delta, tokens, c.dim);
+    place(&gate, tokens, c.hidden_dim);
+    place(&up, tokens, c.hidden_dim);
+    place(&cos, tokens, c.rope_dims / 2);
+    place(&sin, tokens, c.rope_dims / 2);
+    place(&q_rot, threads * group, c.head_dim);
+    place(&k_rot, threads, c.head_dim);
+    place(&scores, threads * group, shape_.context);
+    place(&logits, shape_.logit_rows, c.vocab_size);
+  }
+
+  Shape shape_;
+  AlignedBuffer<float> arena_;
+};
+
+}  // namespace tvl
+
+#endif  // TVL_CORE_RUN_STATE_H_

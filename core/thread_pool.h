@@ -1,0 +1,87 @@
+// A fixed pool of threads that run one body together, with a barrier between its phases.
+#ifndef TVL_CORE_THREAD_POOL_H_
+#define TVL_CORE_THREAD_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace tvl {
+
+// All threads meet, then all go on. Waiting is a bounded spin, then a futex: with idle cores a barrier costs about a
+// microsecond, and an oversubscribed machine slows down instead of collapsing.
+class Barrier {
+ public:
+  // `spins`: polls before sleeping.
+  Barrier(size_t threads, int spins) : threads_(static_cast<uint32_t>(threads)), spins_(spins) {}
+  void Wait();
+
+ private:
+  const uint32_t threads_;
+  const int spins_;
+  // On lines of their own: arrivals must not disturb those who poll the generation.
+  alignas(64) std::atomic<uint32_t> arrived_{0};
+  alignas(64) std::atomic<uint32_t> generation_{0};
+};
+
+class ThreadPool {
+ public:
+  // What one thread knows about the region it runs in.
+  class Worker {
+   public:
+    size_t index() const { return index_; }
+    size_t count() const { return count_; }
+    // Everything that any thread wrote before is visible to all after.
+    void Sync() const {
+      if (count_ > 1) barrier_->Wait();
+    }
+    // This thread's contiguous share of n items.
+    std::pair<size_t, size_t> Share(size_t n) const { return {n * index_ / count_, n * (index_ + 1) / count_}; }
+
+   private:
+    friend class ThreadPool;
+    Worker(size_t index, size_t count, Barrier* barrier) : index_(index), count_(count), barrier_(barrier) {}
+    size_t index_;
+    size_t count_;
+    Barrier* barrier_;
+  };
+
+  // `threads` >= 1 includes the calling thread, which works too.
+  explicit ThreadPool(size_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t threads() const { return threads_.size() + 1; }
+
+  // Calls body(worker) on every thread of the pool, the caller included, and returns when all are done. Allocates
+  // nothing. Callers on several threads take turns. Every thread computes with round-to-nearest and with subnormals,
+  // whatever the caller's floating-point environment.
+  template <typename Body>
+  void Run(Body&& body) {
+    using Plain = std::remove_reference_t<Body>;
+    RunErased([](void* context, const Worker& worker) { (*static_cast<Plain*>(context))(worker); },
+              const_cast<void*>(static_cast<const void*>(&body)));
+  }
+
+ private:
+  using Erased = void (*)(void* context, const Worker& worker);
+  void RunErased(Erased body, void* context);
+  void WorkerLoop(size_t index);
+
+  std::mutex running_;
+  Barrier start_;   // releases the workers into a region
+  Barrier inside_;  // Worker::Sync
+  Erased body_ = nullptr;
+  void* context_ = nullptr;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tvl
+
+#endif  // TVL_CORE_THREAD_POOL_H_

@@ -1,0 +1,101 @@
+// The tile: the unit in which weights are stored, mapped and multiplied.
+//
+// One 64-byte cache line holds 16 output rows by a few k, so a lane of a vector register is an output row, the input
+// is broadcast, and the hot loops need no horizontal sum. A *panel* is 16 rows by all of K, lines in increasing k.
+// Two panels make a *unit* of 32 rows, the grain at which work is shared between threads. The byte-exact layout of
+// every type is specified in models/TVL_FORMAT.md, section "Tiles"; this header is its only definition in code.
+#ifndef TVL_CORE_TILE_H_
+#define TVL_CORE_TILE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tvl {
+
+inline constexpr size_t kLineBytes = 64;     // one cache line, one tile
+inline constexpr size_t kPanelRows = 16;     // rows of a tile
+inline constexpr size_t kPanelsPerUnit = 2;  // the grain of threading: 32 rows
+inline constexpr size_t kUnitRows = kPanelRows * kPanelsPerUnit;
+
+// Multiple to which K is padded, with +0, for f32, f16 and bf16: the four partial sums of the canonical dot.
+inline constexpr size_t kDotChains = 4;
+
+// Multiple to which K is padded for the quantised types: one superblock.
+inline constexpr size_t kSuperblock = 64;
+
+// The values are those of the `type` field of a TVL directory entry. Never renumber.
+enum class WeightType : uint32_t {
+  kF32 = 1,
+  kF16 = 2,
+  kBF16 = 3,
+  kQ8 = 4,
+  kQ4 = 5,
+  kQ4M = 6,
+};
+
+constexpr size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+constexpr size_t PanelCount(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
+
+// K as stored: `cols` and the padding.
+constexpr size_t PaddedCols(WeightType type, size_t cols) {
+  switch (type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      return RoundUp(cols, kDotChains);
+    case WeightType::kQ8:
+    case WeightType::kQ4:
+    case WeightType::kQ4M:
+      return RoundUp(cols, kSuperblock);
+  }
+  return 0;
+}
+
+// Cache lines of one panel of `cols` inputs.
+constexpr size_t PanelLines(WeightType type, size_t cols) {
+  const size_t padded = PaddedCols(type, cols);
+  switch (type) {
+    case WeightType::kF32:
+      return padded;
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      return padded / 2;
+    case WeightType::kQ8:
+      return padded / kSuperblock * (16 + 1);
+    case WeightType::kQ4:
+      return padded / kSuperblock * (8 + 1);
+    case WeightType::kQ4M:
+      return padded / kSuperblock * (8 + 2);
+  }
+  return 0;
+}
+
+constexpr size_t PanelBytes(WeightType type, size_t cols) { return PanelLines(type, cols) * kLineBytes; }
+
+// Index, in elements of the type, of row `row` (0..15) and input `k` within a panel.
+constexpr size_t TileIndexF32(size_t row, size_t k) { return k * kPanelRows + row; }
+constexpr size_t TileIndexF16(size_t row, size_t k) { return k * kPanelRows + row; }
+
+// Name as it is written on the command line and printed.
+constexpr const char* WeightTypeName(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kF16:
+      return "f16";
+    case WeightType::kBF16:
+      return "bf16";
+    case WeightType::kQ8:
+      return "q8";
+    case WeightType::kQ4:
+      return "q4";
+    case WeightType::kQ4M:
+      return "q4m";
+  }
+  return "unknown";
+}
+
+}  // namespace tvl
+
+#endif  // TVL_CORE_TILE_H_
