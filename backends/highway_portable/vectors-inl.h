@@ -1,0 +1,87 @@
+// What every file of this backend shares: the vector type, the target check, loads of weights, Exp.
+//
+// Included inside HWY_BEFORE_NAMESPACE / HWY_AFTER_NAMESPACE only.
+#ifndef TVL_BACKENDS_HIGHWAY_PORTABLE_VECTORS_INL_H_
+#define TVL_BACKENDS_HIGHWAY_PORTABLE_VECTORS_INL_H_
+
+#include <hwy/highway.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/canonical_math.h"
+#include "core/tile.h"
+
+// The canonical order needs a fused MulAdd. Highway falls back to unfused targets silently when the flags miss a feature
+// (AVX2 wants -maes -mpclmul as well), so it is said here.
+static_assert(HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON,
+              "highway_portable needs AVX2 (-march=x86-64-v3 -maes -mpclmul), AVX-512 or NEON");
+
+HWY_BEFORE_NAMESPACE();
+namespace tvl::highway_portable {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most a line of 16 rows: 16 lanes on AVX-512, 8 on AVX2, 4 on NEON.
+using D = hn::CappedTag<float, kPanelRows>;
+using V = hn::Vec<D>;
+inline constexpr D d;
+inline constexpr size_t kLanes = hn::MaxLanes(D());
+inline constexpr size_t kVectors = kPanelRows / kLanes;  // vectors of a line
+
+#if HWY_ARCH_ARM || HWY_TARGET <= HWY_AVX3
+inline constexpr size_t kRegisters = 32;
+#else
+inline constexpr size_t kRegisters = 16;
+#endif
+
+// Rows [first, first + kLanes) of input k of a panel, widened to f32.
+template <WeightType W>
+HWY_INLINE V LoadWeights(const std::byte* panel, size_t k, size_t first) {
+  if constexpr (W == WeightType::kF32) {
+    return hn::Load(d, reinterpret_cast<const float*>(panel) + TileIndexF32(first, k));
+  } else {
+    static_assert(W == WeightType::kF16);
+    const hn::Rebind<hwy::float16_t, D> df16;
+    return hn::PromoteTo(d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(panel) + TileIndexF16(first, k)));
+  }
+}
+
+// The Exp of core/canonical_math.h, lane by lane.
+HWY_INLINE V VectorExp(V x) {
+  using C = ExpConstants;
+  const hn::RebindToUnsigned<D> du;
+  const V round = hn::Set(d, C::kRound);
+  const V t = hn::MulAdd(x, hn::Set(d, C::kLog2E), round);
+  const auto n = hn::Sub(hn::BitCast(du, t), hn::BitCast(du, round));
+  const V f = hn::Sub(t, round);
+  V r = hn::MulAdd(f, hn::Set(d, C::kLn2High), x);
+  r = hn::MulAdd(f, hn::Set(d, C::kLn2Low), r);
+  V p = hn::Set(d, C::kC0);
+  p = hn::MulAdd(p, r, hn::Set(d, C::kC1));
+  p = hn::MulAdd(p, r, hn::Set(d, C::kC2));
+  p = hn::MulAdd(p, r, hn::Set(d, C::kC3));
+  p = hn::MulAdd(p, r, hn::Set(d, C::kC4));
+  p = hn::MulAdd(p, r, hn::Set(d, C::kC5));
+  const V y = hn::Add(hn::Set(d, 1.0f), hn::MulAdd(hn::Mul(p, r), r, r));
+  V result = hn::BitCast(d, hn::Add(hn::BitCast(du, y), hn::ShiftLeft<23>(n)));
+  result = hn::IfThenElse(hn::Lt(x, hn::Set(d, C::kUnderflow)), hn::Zero(d), result);
+  result = hn::IfThenElse(hn::Gt(x, hn::Set(d, C::kOverflow)), hn::BitCast(d, hn::Set(du, 0x7f800000u)), result);
+  return hn::IfThenElse(hn::Ne(x, x), hn::BitCast(d, hn::Set(du, kCanonicalNaN)), result);
+}
+
+// The 16 lanes of a vector sum, on their way to one.
+struct LaneSums {
+  HWY_ALIGN float lane[kPanelRows] = {};
+
+  float Reduce() {
+    for (size_t s = kPanelRows / 2; s > 0; s /= 2) {
+      for (size_t j = 0; j < s; ++j) lane[j] += lane[j + s];
+    }
+    return lane[0];
+  }
+};
+
+}  // namespace tvl::highway_portable
+HWY_AFTER_NAMESPACE();
+
+#endif  // TVL_BACKENDS_HIGHWAY_PORTABLE_VECTORS_INL_H_

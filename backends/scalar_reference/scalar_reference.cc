@@ -1,0 +1,129 @@
+#include "backends/scalar_reference/scalar_reference.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "core/canonical_math.h"
+#include "core/float16.h"
+
+namespace tvl {
+namespace {
+
+// Weight of row `row` and input k, widened to f32.
+template <WeightType W>
+float WeightAt(const TileMatrix& w, size_t row, size_t k) {
+  const std::byte* panel = w.Panel(row / kPanelRows);
+  if constexpr (W == WeightType::kF32) {
+    return reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, k)];
+  } else {
+    static_assert(W == WeightType::kF16);
+    return F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, k)]);
+  }
+}
+
+// 16 lanes to one sum.
+float ReduceLanes(float* lane) {
+  for (size_t s = 8; s > 0; s /= 2) {
+    for (size_t j = 0; j < s; ++j) lane[j] += lane[j + s];
+  }
+  return lane[0];
+}
+
+}  // namespace
+
+template <WeightType W>
+  requires(IsComputable(W))
+void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
+  const size_t padded_cols = PaddedCols(W, w.cols);
+  for (size_t p = panels.begin; p < panels.end; ++p) {
+    for (size_t row = p * kPanelRows; row < p * kPanelRows + w.RowsOfPanel(p); ++row) {
+      float chain[kDotChains] = {};
+      for (size_t k = 0; k < padded_cols; ++k) {
+        chain[k % kDotChains] = std::fma(WeightAt<W>(w, row, k), x[k], chain[k % kDotChains]);
+      }
+      y[row] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
+    }
+  }
+}
+
+template <WeightType W>
+  requires(IsComputable(W))
+void ScalarReference::Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
+                           float* y, size_t y_stride) noexcept {
+  for (size_t t = 0; t < tokens; ++t) Gemv<W>(w, panels, x + t * x_stride, y + t * y_stride);
+}
+
+template <WeightType W>
+  requires(IsComputable(W))
+void ScalarReference::EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
+  for (size_t c = 0; c < w.cols; ++c) out[c] = WeightAt<W>(w, row, c);
+}
+
+template void ScalarReference::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
+template void ScalarReference::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
+template void ScalarReference::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
+                                                      float*, size_t) noexcept;
+template void ScalarReference::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
+                                                      float*, size_t) noexcept;
+template void ScalarReference::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t, float*) noexcept;
+template void ScalarReference::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t, float*) noexcept;
+
+void ScalarReference::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
+  float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();
+  for (size_t d = 0; d < slot.head_dim; ++d) panel[TileIndexF32(position % kPanelRows, d)] = k[d];
+}
+
+void ScalarReference::AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept {
+  for (size_t d = 0; d < slot.head_dim; ++d) {
+    float* panel = slot.values + d / kPanelRows * slot.value_panel_stride();
+    panel[TileIndexF32(d % kPanelRows, position)] = v[d];
+    if (position % kDotChains != 0) continue;
+    for (size_t ahead = 1; ahead < kDotChains; ++ahead) panel[TileIndexF32(d % kPanelRows, position + ahead)] = 0;
+  }
+}
+
+void ScalarReference::RmsNorm(const float* x, const float* weight, size_t n, float epsilon, float* y) noexcept {
+  float lane[kPanelRows] = {};
+  for (size_t i = 0; i < n; ++i) lane[i % kPanelRows] = std::fma(x[i], x[i], lane[i % kPanelRows]);
+  const float r = 1.0f / std::sqrt(ReduceLanes(lane) / static_cast<float>(n) + epsilon);
+  for (size_t i = 0; i < n; ++i) y[i] = (x[i] * r) * weight[i];
+}
+
+void ScalarReference::Rope(const float* x, const float* cos, const float* sin, size_t dims, float* y) noexcept {
+  const size_t half = dims / 2;
+  for (size_t i = 0; i < half; ++i) {
+    const float a = x[i];
+    const float b = x[i + half];
+    y[i] = std::fma(a, cos[i], -(b * sin[i]));
+    y[i + half] = std::fma(a, sin[i], b * cos[i]);
+  }
+}
+
+void ScalarReference::Softmax(float* s, size_t n, float scale) noexcept {
+  float max = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < n; ++i) {
+    s[i] *= scale;
+    if (s[i] > max) max = s[i];
+  }
+  float lane[kPanelRows] = {};
+  for (size_t i = 0; i < n; ++i) {
+    const float d = s[i] - max;
+    s[i] = d < kSoftmaxCut ? 0.0f : Exp(d);
+    lane[i % kPanelRows] += s[i];
+  }
+  const float c = 1.0f / ReduceLanes(lane);
+  for (size_t i = 0; i < n; ++i) s[i] *= c;
+  for (size_t i = n; i < RoundUp(n, kDotChains); ++i) s[i] = 0;
+}
+
+void ScalarReference::SwiGlu(const float* g, const float* u, size_t n, float* y) noexcept {
+  for (size_t i = 0; i < n; ++i) y[i] = (g[i] / (1.0f + Exp(-g[i]))) * u[i];
+}
+
+void ScalarReference::Add(const float* x, size_t n, float* y) noexcept {
+  for (size_t i = 0; i < n; ++i) y[i] = y[i] + x[i];
+}
+
+}  // namespace tvl
