@@ -1,0 +1,44 @@
+// A file that appears whole or not at all.
+#ifndef TVL_MODELS_ATOMIC_FILE_H_
+#define TVL_MODELS_ATOMIC_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tvl {
+
+// Writes to a temporary file beside the target; Commit makes it durable (fsync) and renames it into place. Without
+// Commit nothing is left behind and an older target stays as it was. Errors name the target.
+class AtomicFile {
+ public:
+  // InvalidArgument if the target exists and is not a regular file (a device, a directory, a pipe). A symbolic link is
+  // followed: the file it points to is replaced.
+  static absl::StatusOr<AtomicFile> Create(const std::string& target);
+
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&& other) = delete;
+  ~AtomicFile();
+
+  // Writes all bytes at `offset`; gaps read as zero. ResourceExhausted when the disk is full.
+  absl::Status WriteAt(uint64_t offset, std::span<const std::byte> bytes);
+  // Sets the size, e.g. to end with zeros.
+  absl::Status Resize(uint64_t bytes);
+  absl::Status Commit();
+
+ private:
+  AtomicFile(int fd, std::string target, std::string temporary);
+  absl::Status Error(int error, const char* what) const;
+
+  int fd_;
+  std::string target_;
+  std::string temporary_;  // empty once renamed
+};
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_ATOMIC_FILE_H_

@@ -1,0 +1,204 @@
+// The public API: open a model, start a session, prefill, step, read logits.
+//
+//   absl::StatusOr<std::unique_ptr<tvl::Engine<tvl::SelectedKernel>>> engine =
+//       tvl::Engine<tvl::SelectedKernel>::Open("model.tvl", {});
+//   auto session = (*engine)->NewSession({});
+//   session->Prefill(prompt);                          // logits() now predict the token after the prompt
+//   session->Step(tvl::Greedy().Sample(session->logits(), {}));
+//
+// The kernel is a template parameter so that models depend on no backend; //backends:selected supplies the one that the
+// build's configuration chose.
+#ifndef TVL_MODELS_ENGINE_H_
+#define TVL_MODELS_ENGINE_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "core/cpu_features.h"
+#include "core/kernel.h"
+#include "core/kv_cache.h"
+#include "core/mapped_file.h"
+#include "core/model_view.h"
+#include "core/run_state.h"
+#include "core/thread_pool.h"
+#include "core/token.h"
+#include "models/llama.h"
+#include "models/tvl_reader.h"
+
+namespace tvl {
+
+struct SessionOptions {
+  size_t context = 0;         // positions; 0, or more than the model's, means the model's
+  size_t prefill_chunk = 64;  // tokens that one pass of Prefill runs; any value gives the same bits
+  bool all_logits = false;    // keep room for the logits of every token of a chunk (PrefillAll)
+};
+
+// One sequence: its KV cache, its activations, its logits. Not thread-safe; sessions of one engine may be used from
+// different threads and take turns on its cores.
+template <Kernel K, ModelView M>
+class Session {
+ public:
+  // `model`'s memory and `pool` must outlive the session. ResourceExhausted if there is no room for the KV cache.
+  static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options) {
+    const ModelConfig& config = model.config();
+    const size_t context = options.context == 0 ? config.context_length
+                                                : std::min<size_t>(options.context, config.context_length);
+    absl::StatusOr<KvCache> cache = KvCache::Create(config, context);
+    if (!cache.ok()) return cache.status();
+    return Session(model, pool, StateShape(context, pool->threads(), options), *std::move(cache));
+  }
+
+  // What Create will reserve for activations.
+  static RunState::Shape StateShape(size_t context, size_t threads, const SessionOptions& options) {
+    const size_t chunk = std::max<size_t>(1, std::min(options.prefill_chunk, context));
+    return {.max_tokens = chunk, .logit_rows = options.all_logits ? chunk : 1, .threads = threads, .context = context};
+  }
+
+  size_t position() const { return position_; }  // tokens so far
+  size_t context() const { return state_.shape().context; }
+  const ModelConfig& config() const { return llama_.config(); }
+
+  // Logits (vocab_size) that predict the token after the last one run. Samplers may overwrite them.
+  std::span<float> logits() { return {state_.logits.Row(logits_row_), config().vocab_size}; }
+
+  // Runs the tokens of a prompt. Afterwards logits() are those of the last. InvalidArgument for an id that is not in the
+  // vocabulary, OutOfRange if the tokens do not fit the context; the session is then as it was before.
+  absl::Status Prefill(std::span<const TokenId> tokens) {
+    if (absl::Status s = Check(tokens); !s.ok()) return s;
+    while (!tokens.empty()) {
+      const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
+      Run(tokens.first(count), count == tokens.size() ? Logits::kLast : Logits::kNone);
+      tokens = tokens.subspan(count);
+    }
+    return absl::OkStatus();
+  }
+
+  // As Prefill, and calls sink(logits) for every token in order. REQUIRES: SessionOptions::all_logits.
+  template <typename Sink>
+  absl::Status PrefillAll(std::span<const TokenId> tokens, Sink&& sink) {
+    if (state_.shape().logit_rows < state_.shape().max_tokens) {
+      return absl::FailedPreconditionError("PrefillAll needs a session with SessionOptions::all_logits");
+    }
+    if (absl::Status s = Check(tokens); !s.ok()) return s;
+    while (!tokens.empty()) {
+      const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
+      Run(tokens.first(count), Logits::kAll);
+      for (logits_row_ = 0; logits_row_ < count; ++logits_row_) sink(logits());
+      logits_row_ = count - 1;
+      tokens = tokens.subspan(count);
+    }
+    return absl::OkStatus();
+  }
+
+  // Runs one token. Errors as Prefill. Allocates nothing.
+  absl::Status Step(TokenId token) {
+    const std::span<const TokenId> one(&token, 1);
+    if (absl::Status s = Check(one); !s.ok()) return s;
+    Run(one, Logits::kLast);
+    return absl::OkStatus();
+  }
+
+  // Forgets the tokens from `position` on; logits() are then stale until the next Step or Prefill.
+  // REQUIRES: position <= this->position().
+  void Rewind(size_t position) {
+    cache_.Truncate(position);
+    position_ = position;
+  }
+
+ private:
+  using Logits = typename Llama<K, M>::Logits;
+
+  Session(M model, ThreadPool* pool, const RunState::Shape& shape, KvCache cache)
+      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(model.config(), shape) {}
+
+  absl::Status Check(std::span<const TokenId> tokens) const {
+    if (tokens.size() > context() - position_) {
+      return absl::OutOfRangeError(absl::StrCat("the context of ", context(), " positions is full: ", position_,
+                                                " are taken and ", tokens.size(), " more were asked for"));
+    }
+    for (const TokenId token : tokens) {
+      if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("token id: expected 0 to ", config().vocab_size - 1, ", found ", token));
+    }
+    return absl::OkStatus();
+  }
+
+  void Run(std::span<const TokenId> tokens, Logits logits) {
+    llama_.Forward(tokens, position_, logits, cache_, state_, *pool_);
+    position_ += tokens.size();
+    logits_row_ = 0;
+  }
+
+  Llama<K, M> llama_;
+  ThreadPool* pool_;
+  KvCache cache_;
+  RunState state_;
+  size_t position_ = 0;
+  size_t logits_row_ = 0;
+};
+
+struct EngineOptions {
+  size_t threads = 0;  // 0: DefaultThreadCount()
+};
+
+// One open model and the threads that compute with it. Thread-safe; must outlive its sessions.
+template <Kernel K>
+class Engine {
+ public:
+  using View = TvlReader::View;
+  using SessionType = Session<K, View>;
+
+  // Maps a .tvl file and uses it in place. Errors name the file, the field, what was expected and what was found.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& path, const EngineOptions& options) {
+    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    if (!file.ok()) return file.status();
+    std::unique_ptr<Engine> engine(new Engine(options));
+    engine->file_ = *std::move(file);
+    if (absl::Status s = engine->Parse(engine->file_->bytes(), path); !s.ok()) return s;
+    return engine;
+  }
+
+  // The same for a model that is in memory already (linked into the program, say), 64-byte aligned, and outlives the
+  // engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> FromBytes(std::span<const std::byte> bytes, const std::string& name,
+                                                           const EngineOptions& options) {
+    std::unique_ptr<Engine> engine(new Engine(options));
+    if (absl::Status s = engine->Parse(bytes, name); !s.ok()) return s;
+    return engine;
+  }
+
+  const TvlReader& reader() const { return *reader_; }
+  size_t threads() const { return pool_.threads(); }
+
+  absl::StatusOr<SessionType> NewSession(const SessionOptions& options) {
+    return SessionType::Create(reader_->view(), &pool_, options);
+  }
+
+ private:
+  explicit Engine(const EngineOptions& options)
+      : pool_(options.threads == 0 ? DefaultThreadCount() : options.threads) {}
+
+  absl::Status Parse(std::span<const std::byte> bytes, const std::string& name) {
+    absl::StatusOr<TvlReader> reader = TvlReader::Parse(bytes, name);
+    if (!reader.ok()) return reader.status();
+    reader_ = *std::move(reader);
+    return reader_->ComputableStatus();
+  }
+
+  ThreadPool pool_;
+  std::optional<MappedFile> file_;
+  std::optional<TvlReader> reader_;
+};
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_ENGINE_H_

@@ -1,0 +1,233 @@
+// The forward pass of Llama-family models.
+#ifndef TVL_MODELS_LLAMA_H_
+#define TVL_MODELS_LLAMA_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include "core/attention.h"
+#include "core/canonical_math.h"
+#include "core/kernel.h"
+#include "core/kv_cache.h"
+#include "core/model_config.h"
+#include "core/model_view.h"
+#include "core/run_state.h"
+#include "core/tensor_view.h"
+#include "core/thread_pool.h"
+#include "core/token.h"
+
+namespace tvl {
+
+// Computes with the kernels of K on the weights of M. Stateless: sequence state is in KvCache and RunState, so one Llama
+// serves any number of sessions.
+//
+// All threads walk the pass together and meet at a barrier where one needs what another wrote: five times per layer when
+// decoding (after q|k|v, attention, wo, gate|up, down), twice more for a chunk, whose norms and cache appends are shared
+// out by token and by head. Rows of a matrix are shared out in units of 32, contiguously; no sum crosses threads, so the
+// thread count changes no bit.
+template <Kernel K, ModelView M>
+class Llama {
+ public:
+  enum class Logits { kNone, kLast, kAll };
+
+  explicit Llama(M model) : model_(model), config_(model.config()) {}
+
+  const ModelConfig& config() const { return config_; }
+
+  // Runs `tokens` as the positions position, position + 1 ... of the sequence in `cache` and leaves logits in
+  // state.logits: row 0 for kLast, row t for token t for kAll. Each token gets the bits that it gets alone.
+  // REQUIRES: 1 <= tokens.size() <= state.shape().max_tokens, every id below vocab_size, position + tokens.size() <=
+  // cache.capacity() and state.shape().context, logit_rows >= tokens.size() for kAll, pool.threads() <=
+  // state.shape().threads, and the earlier positions were run before.
+  void Forward(std::span<const TokenId> tokens, size_t position, Logits logits, KvCache& cache, RunState& state,
+               ThreadPool& pool) const {
+    pool.Run([&](const Worker& worker) { Pass{*this, tokens, position, cache, state, worker}.Run(logits); });
+  }
+
+ private:
+  using Worker = ThreadPool::Worker;
+
+  // One thread's walk through one pass.
+  struct Pass {
+    const Llama& llama;
+    std::span<const TokenId> tokens;
+    size_t position;
+    KvCache& cache;
+    RunState& s;
+    const Worker& worker;
+
+    const ModelConfig& c() const { return llama.config_; }
+    bool decoding() const { return tokens.size() == 1; }
+
+    void Run(Logits logits) {
+      Embed();
+      worker.Sync();
+      for (size_t layer = 0; layer < c().n_layers; ++layer) {
+        AttentionBlock(layer, llama.model_.layer(layer));
+        FeedForwardBlock(llama.model_.layer(layer));
+      }
+      Classify(logits);
+    }
+
+    // Also the sines and cosines of every position, once for all layers.
+    void Embed() {
+      const TileMatrix embedding = llama.model_.embedding();
+      const std::span<const float> inv_freq = llama.model_.rope_inv_freq();
+      const auto [begin, end] = worker.Share(tokens.size());
+      for (size_t t = begin; t < end; ++t) {
+        EmbedRow<K>(embedding, static_cast<size_t>(tokens[t]), s.x.Row(t));
+        for (size_t i = 0; i < inv_freq.size(); ++i) {
+          const SinCos angle = CanonicalSinCos(static_cast<double>(position + t) * static_cast<double>(inv_freq[i]));
+          s.cos.Row(t)[i] = static_cast<float>(angle.cos);
+          s.sin.Row(t)[i] = static_cast<float>(angle.sin);
+        }
+      }
+    }
+
+    // The normed residual stream of all tokens. One token is normed by every thread for itself, which is cheaper than a
+    // barrier; a chunk is shared out.
+    Lane Normed(std::span<const float> weight) {
+      if (decoding()) {
+        const Lane mine = {s.xn.Row(worker.index()), s.xn.stride};
+        K::RmsNorm(s.x.Row(0), weight.data(), c().dim, c().norm_epsilon, mine.data);
+        return mine;
+      }
+      const auto [begin, end] = worker.Share(tokens.size());
+      for (size_t t = begin; t < end; ++t) {
+        K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, s.xn.Row(t));
+      }
+      worker.Sync();
+      return s.xn;
+    }
+
+    // One matrix of a group that is walked in one region.
+    struct Product {
+      const TileMatrix& w;
+      const Lane& y;
+    };
+
+    static size_t Units(const TileMatrix& w) { return (w.panels() + kPanelsPerUnit - 1) / kPanelsPerUnit; }
+
+    // This thread's share of the products of all tokens with the matrices of a group, as if they were one matrix.
+    template <size_t N>
+    void Multiply(const Product (&group)[N], const Lane& x, size_t rows) {
+      size_t total = 0;
+      for (const Product& p : group) total += Units(p.w);
+      const auto [begin, end] = worker.Share(total);
+      size_t first = 0;  // unit of the group at which this matrix starts
+      for (const Product& p : group) {
+        const size_t units = Units(p.w);
+        const size_t from = std::clamp(begin, first, first + units) - first;
+        const size_t to = std::clamp(end, first, first + units) - first;
+        first += units;
+        if (from == to) continue;
+        const PanelRange panels = {from * kPanelsPerUnit, std::min(to * kPanelsPerUnit, p.w.panels())};
+        Gemm<K>(p.w, panels, x.data, x.stride, rows, p.y.data, p.y.stride);
+      }
+    }
+
+    // x += w * y, each thread for the rows that it multiplies.
+    void AddToResidual(const TileMatrix& w, const Lane& y) {
+      Multiply<1>({{w, s.delta}}, y, tokens.size());
+      const auto [begin, end] = worker.Share(Units(w));
+      const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
+      const size_t rows = std::min<size_t>(end * kUnitRows, w.rows) - first;
+      for (size_t t = 0; t < tokens.size(); ++t) K::Add(s.delta.Row(t) + first, rows, s.x.Row(t) + first);
+    }
+
+    void AttentionBlock(size_t layer, const LayerView& w) {
+      const Lane xn = Normed(w.attention_norm);
+      Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+      worker.Sync();
+      if (decoding()) {
+        const auto [begin, end] = worker.Share(c().n_kv_heads);
+        for (size_t head = begin; head < end; ++head) {
+          Append(layer, head);
+          AttendGroup(layer, head, 0);
+        }
+      } else {
+        const auto [begin, end] = worker.Share(c().n_kv_heads);
+        for (size_t head = begin; head < end; ++head) Append(layer, head);
+        worker.Sync();
+        const auto [first, last] = worker.Share(c().n_kv_heads * tokens.size());
+        for (size_t i = first; i < last; ++i) AttendGroup(layer, i / tokens.size(), i % tokens.size());
+      }
+      worker.Sync();
+      AddToResidual(w.wo, s.att);
+      worker.Sync();
+    }
+
+    // Rotates a head of token t from `in` to `out`; dimensions beyond rope_dims pass through.
+    void Rotate(size_t t, const float* in, float* out) {
+      K::Rope(in, s.cos.Row(t), s.sin.Row(t), c().rope_dims, out);
+      if (c().rope_dims < c().head_dim) {
+        std::memcpy(out + c().rope_dims, in + c().rope_dims, (c().head_dim - c().rope_dims) * sizeof(float));
+      }
+    }
+
+    void Append(size_t layer, size_t head) {
+      const KvSlot slot = cache.Slot(layer, head);
+      float* rotated = s.k_rot.Row(worker.index());
+      for (size_t t = 0; t < tokens.size(); ++t) {
+        Rotate(t, s.k.Row(t) + head * c().head_dim, rotated);
+        K::AppendKey(rotated, position + t, slot);
+        K::AppendValue(s.v.Row(t) + head * c().head_dim, position + t, slot);
+      }
+    }
+
+    // Attention of token t for all query heads of one KV head.
+    void AttendGroup(size_t layer, size_t kv_head, size_t t) {
+      const size_t group = c().heads_per_kv();
+      const size_t offset = kv_head * group * c().head_dim;
+      const size_t scratch_row = worker.index() * group;
+      float* q_rot = s.q_rot.Row(scratch_row);
+      for (size_t h = 0; h < group; ++h) {
+        Rotate(t, s.q.Row(t) + offset + h * c().head_dim, q_rot + h * s.q_rot.stride);
+      }
+      Attend<K>(cache.Slot(layer, kv_head), position + t + 1, q_rot, s.q_rot.stride, group, c().attention_scale,
+                s.scores.Row(scratch_row), s.scores.stride, s.att.Row(t) + offset, c().head_dim);
+    }
+
+    void FeedForwardBlock(const LayerView& w) {
+      const Lane xn = Normed(w.ffn_norm);
+      const TileMatrix& gate = w.w13.first;
+      const auto [begin, end] = worker.Share(Units(gate));
+      // A unit of gate, the unit of up beside it, then SwiGLU while both are in cache.
+      for (size_t unit = begin; unit < end; ++unit) {
+        const PanelRange panels = {unit * kPanelsPerUnit, std::min((unit + 1) * kPanelsPerUnit, gate.panels())};
+        Gemm<K>(gate, panels, xn.data, xn.stride, tokens.size(), s.gate.data, s.gate.stride);
+        Gemm<K>(w.w13.second, panels, xn.data, xn.stride, tokens.size(), s.up.data, s.up.stride);
+        const size_t first = unit * kUnitRows;
+        const size_t rows = std::min<size_t>(kUnitRows, c().hidden_dim - first);
+        for (size_t t = 0; t < tokens.size(); ++t) {
+          K::SwiGlu(s.gate.Row(t) + first, s.up.Row(t) + first, rows, s.gate.Row(t) + first);
+        }
+      }
+      worker.Sync();
+      AddToResidual(w.w2, s.gate);
+      worker.Sync();
+    }
+
+    void Classify(Logits logits) {
+      if (logits == Logits::kNone) return;
+      const TileMatrix classifier = llama.model_.classifier();
+      const std::span<const float> weight = llama.model_.final_norm();
+      if (logits == Logits::kAll) {
+        Multiply<1>({{classifier, s.logits}}, Normed(weight), tokens.size());
+        return;
+      }
+      const Lane mine = {s.xn.Row(worker.index()), s.xn.stride};
+      K::RmsNorm(s.x.Row(tokens.size() - 1), weight.data(), c().dim, c().norm_epsilon, mine.data);
+      Multiply<1>({{classifier, s.logits}}, mine, 1);
+    }
+  };
+
+  M model_;
+  ModelConfig config_;
+};
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_LLAMA_H_

@@ -1,0 +1,63 @@
+// Writes .tvl files: the same model gives the same bytes on every host, compiler and thread count.
+#ifndef TVL_MODELS_TVL_WRITER_H_
+#define TVL_MODELS_TVL_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/model_config.h"
+#include "core/tile.h"
+
+namespace tvl {
+
+// Row-major f32 weights wherever an importer finds them. Row r of the result is row SourceRow(r) of the data.
+struct MatrixSource {
+  const float* data = nullptr;  // (rows, cols), contiguous; any alignment of float
+  uint32_t rows = 0;
+  uint32_t cols = 0;
+  // When not 0, the rows of each head of so many dimensions are reordered from RoPE pairs (2i, 2i + 1) to (i, i + d / 2).
+  uint32_t interleaved_rope_head_dim = 0;
+
+  const float* Row(size_t r) const { return data + SourceRow(r) * cols; }
+  size_t SourceRow(size_t r) const {
+    if (interleaved_rope_head_dim == 0) return r;
+    const size_t d = interleaved_rope_head_dim, half = d / 2, i = r % d;
+    return r / d * d + (i < half ? 2 * i : 2 * (i - half) + 1);
+  }
+};
+
+struct LayerSource {
+  const float* attention_norm = nullptr;  // (dim)
+  MatrixSource wq, wk, wv, wo;
+  const float* ffn_norm = nullptr;  // (dim)
+  MatrixSource w1, w2, w3;
+};
+
+// A whole model in its source's memory, which must outlive the writing. Shapes are those of the configuration.
+struct ModelSource {
+  ModelConfig config;
+  std::vector<float> rope_inv_freq;  // (rope_dims / 2)
+  MatrixSource embedding;
+  std::vector<LayerSource> layers;
+  const float* final_norm = nullptr;  // (dim)
+  MatrixSource classifier;            // unused when tied
+};
+
+struct TvlWriteOptions {
+  WeightType type = WeightType::kF32;  // of all matrices; f32 or f16
+  // Called now and then with the bytes of tensor data written and their total.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+};
+
+// Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically. InvalidArgument for an
+// invalid configuration or type, otherwise the operating system's error; nothing is left behind on error.
+absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section, const std::string& path,
+                      const TvlWriteOptions& options);
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_TVL_WRITER_H_
