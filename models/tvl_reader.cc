@@ -1,8 +1,5 @@
 #include "models/tvl_reader.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -17,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "core/kernel.h"
+#include "models/checksum.h"
 #include "models/tvl_format.h"
 
 namespace tvl {
@@ -32,8 +30,6 @@ std::string Expected(absl::string_view field, uint64_t expected, uint64_t found)
 bool Fits(uint64_t offset, uint64_t bytes, uint64_t size) { return offset <= size && bytes <= size - offset; }
 
 std::string LayerTensor(size_t layer, absl::string_view tensor) { return absl::StrCat("layers.", layer, ".", tensor); }
-
-uint64_t Hash(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 }  // namespace
 
@@ -100,12 +96,11 @@ absl::Status TvlReader::ParseHeader() {
       !Fits(h.config_offset, config_bytes_, bytes_.size())) {
     return Error(absl::StrCat("config_bytes: expected a multiple of 4 that ends within the file, found ", config_bytes_));
   }
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  XXH3_64bits_update(&state, bytes_.data(), offsetof(format::Header, checksum));
-  XXH3_64bits_update(&state, bytes_.data() + h.config_offset, config_bytes_);
-  XXH3_64bits_update(&state, bytes_.data() + h.directory_offset, h.entry_count * sizeof(DirectoryEntry));
-  const uint64_t checksum = XXH3_64bits_digest(&state);
+  Xxh3Stream stream;
+  stream.Update(bytes_.first(offsetof(format::Header, checksum)));
+  stream.Update(bytes_.subspan(h.config_offset, config_bytes_));
+  stream.Update(bytes_.subspan(h.directory_offset, h.entry_count * sizeof(DirectoryEntry)));
+  const uint64_t checksum = stream.Digest();
   if (checksum != h.checksum) {
     return Error(absl::StrFormat("header checksum: expected %016x, found %016x; header, config or directory is damaged",
                                  h.checksum, checksum));
@@ -327,7 +322,7 @@ uint64_t TvlReader::BytesPerToken() const {
 }
 
 absl::Status TvlReader::VerifyTensor(const TensorInfo& tensor) const {
-  const uint64_t found = Hash(tensor.data);
+  const uint64_t found = Xxh3(tensor.data);
   if (found == tensor.checksum) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat("%s: tensor %s: expected the checksum %016x, found %016x; its data is damaged",
                                              name_, tensor.name, tensor.checksum, found));

@@ -1,8 +1,5 @@
 #include "models/tvl_writer.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/aligned_buffer.h"
 #include "models/atomic_file.h"
+#include "models/checksum.h"
 #include "models/tile_packer.h"
 #include "models/tvl_format.h"
 
@@ -22,6 +20,11 @@ namespace tvl {
 namespace {
 
 using format::DirectoryEntry;
+
+template <typename T>
+std::span<const std::byte> AsBytes(const T& value) {
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
 
 // One tensor to be written: a vector, a matrix, or an interleaved pair.
 struct Tensor {
@@ -111,11 +114,11 @@ class DataWriter {
 
   // Fills in the entry's checksum.
   absl::Status Write(const Tensor& tensor, DirectoryEntry* entry) {
-    XXH3_64bits_reset(&hash_);
+    hash_.Reset();
     offset_ = entry->offset;
     absl::Status status = tensor.vector != nullptr ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry);
     if (status.ok()) status = Flush();
-    entry->checksum = XXH3_64bits_digest(&hash_);
+    entry->checksum = hash_.Digest();
     return status;
   }
 
@@ -160,7 +163,7 @@ class DataWriter {
   }
 
   absl::Status Flush() {
-    XXH3_64bits_update(&hash_, buffer_.data(), buffer_.size());
+    hash_.Update(buffer_);
     if (absl::Status s = file_->WriteAt(offset_, buffer_); !s.ok()) return s;
     offset_ += buffer_.size();
     done_ += buffer_.size();
@@ -174,24 +177,18 @@ class DataWriter {
   const uint64_t total_;
   uint64_t done_ = 0;
   uint64_t offset_ = 0;
-  XXH3_state_t hash_;
+  Xxh3Stream hash_;
   std::vector<std::byte> buffer_;
   AlignedBuffer<std::byte> panel_;
 };
 
 uint64_t HeaderChecksum(const format::Header& header, const format::Config& config,
                         const std::vector<DirectoryEntry>& directory) {
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  XXH3_64bits_update(&state, &header, offsetof(format::Header, checksum));
-  XXH3_64bits_update(&state, &config, sizeof(config));
-  XXH3_64bits_update(&state, directory.data(), directory.size() * sizeof(DirectoryEntry));
-  return XXH3_64bits_digest(&state);
-}
-
-template <typename T>
-std::span<const std::byte> AsBytes(const T& value) {
-  return std::as_bytes(std::span<const T, 1>(&value, 1));
+  Xxh3Stream stream;
+  stream.Update(AsBytes(header).first(offsetof(format::Header, checksum)));
+  stream.Update(AsBytes(config));
+  stream.Update(std::as_bytes(std::span(directory)));
+  return stream.Digest();
 }
 
 }  // namespace

@@ -1,0 +1,144 @@
+// How close does decoding come to the memory wall?
+//
+//   bazel run //tools/bench:roofline -- MODEL.tvl [MODEL2.tvl ...] [--threads 1,2] [--rounds 5] [--tokens 24]
+//
+// For every thread count and model, in rounds: a plain load-and-add loop over the same mapped bytes, cut into the same
+// shares for the same threads, then decoding of some tokens. Rounds alternate between all models, so that a machine
+// whose speed drifts treats them alike. Prints the best round of each, the ratio of the two, and for every model the
+// ratio to the first one's tokens per second.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/selected.h"
+#include "core/mapped_file.h"
+#include "core/thread_pool.h"
+#include "core/tile.h"
+#include "models/engine.h"
+#include "samplers/greedy.h"
+
+namespace tvl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using EngineType = Engine<SelectedKernel>;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Sums 64-bit words with eight independent chains: as plain as a read can be, compiled with the build's -march.
+uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
+  constexpr size_t kChains = 32;
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(data);
+  uint64_t sums[kChains] = {};
+  for (size_t i = 0; i + kChains <= bytes / sizeof(uint64_t); i += kChains) {
+    for (size_t c = 0; c < kChains; ++c) sums[c] += words[i + c];
+  }
+  uint64_t total = 0;
+  for (const uint64_t sum : sums) total += sum;
+  return total;
+}
+
+bool IsReadPerToken(const TvlReader& reader, const TensorInfo& tensor) {
+  return reader.config().tied_classifier || tensor.name != "token_embedding";
+}
+
+// Reads what one token reads, each thread its contiguous share of every tensor in whole units of 32 rows.
+double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>& sinks) {
+  const Clock::time_point start = Clock::now();
+  pool.Run([&](const ThreadPool::Worker& worker) {
+    uint64_t sink = 0;
+    for (const TensorInfo& tensor : reader.tensors()) {
+      if (!IsReadPerToken(reader, tensor)) continue;
+      const size_t units = std::max<size_t>(1, PanelCount(tensor.rows) / kPanelsPerUnit);
+      const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
+      const auto [begin, end] = worker.Share(units);
+      const size_t last = end == units ? tensor.data.size() : end * unit_bytes;
+      sink += LoadAndAdd(tensor.data.data() + begin * unit_bytes, last - begin * unit_bytes);
+    }
+    sinks[worker.index() * 8] = sink;
+  });
+  return SecondsSince(start);
+}
+
+struct Measured {
+  std::unique_ptr<EngineType> engine;
+  std::vector<EngineType::SessionType> session;  // one; a session has no empty state
+  double best_read = 1e30;   // seconds per pass over the weights
+  double best_token = 1e30;  // seconds per token, mean of a round
+};
+
+absl::Status DecodeRound(Measured& m, int tokens) {
+  EngineType::SessionType& session = m.session[0];
+  session.Rewind(0);
+  if (absl::Status s = session.Step(1); !s.ok()) return s;
+  const Clock::time_point start = Clock::now();
+  for (int i = 0; i < tokens; ++i) {
+    if (absl::Status s = session.Step(Greedy().Sample(session.logits())); !s.ok()) return s;
+  }
+  m.best_token = std::min(m.best_token, SecondsSince(start) / tokens);
+  return absl::OkStatus();
+}
+
+absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threads, int rounds, int tokens) {
+  std::vector<Measured> all(models.size());
+  for (size_t i = 0; i < models.size(); ++i) {
+    auto engine = EngineType::Open(models[i], {.threads = threads});
+    if (!engine.ok()) return engine.status();
+    all[i].engine = *std::move(engine);
+    auto session = all[i].engine->NewSession({});
+    if (!session.ok()) return session.status();
+    all[i].session.push_back(*std::move(session));
+    if (absl::Status s = DecodeRound(all[i], 2); !s.ok()) return s;  // pages in
+    all[i].best_token = 1e30;
+  }
+  ThreadPool pool(threads);
+  std::vector<uint64_t> sinks(threads * 8);
+  for (int round = 0; round < rounds; ++round) {
+    for (Measured& m : all) {
+      for (int i = 0; i < std::max(1, tokens / 4); ++i) {
+        m.best_read = std::min(m.best_read, ReadOnce(m.engine->reader(), pool, sinks));
+      }
+      if (absl::Status s = DecodeRound(m, tokens); !s.ok()) return s;
+    }
+  }
+  for (size_t i = 0; i < models.size(); ++i) {
+    const Measured& m = all[i];
+    const double gigabytes = static_cast<double>(m.engine->reader().BytesPerToken()) / 1e9;
+    std::printf("%7zu  %9.1f  %9.2f  %9.2f  %6.1f%%  %8.2fx  %s\n", threads, 1 / m.best_token, gigabytes / m.best_token,
+                gigabytes / m.best_read, 100 * m.best_read / m.best_token, all[0].best_token / m.best_token,
+                models[i].c_str());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace tvl
+
+int main(int argc, char** argv) {
+  CLI::App app("Decode speed beside the read bandwidth of the same bytes.");
+  std::vector<std::string> models;
+  std::vector<size_t> threads = {1, 2};
+  int rounds = 5;
+  int tokens = 24;
+  app.add_option("models", models, ".tvl files")->required();
+  app.add_option("-t,--threads", threads, "thread counts")->delimiter(',')->capture_default_str();
+  app.add_option("--rounds", rounds, "rounds, of which the best counts")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--tokens", tokens, "tokens of a round")->check(CLI::PositiveNumber)->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  std::printf("backend %s, best of %d rounds\n", std::string(tvl::SelectedKernel::kName).c_str(), rounds);
+  std::printf("threads   tokens/s  decode GB/s  read GB/s  of read  vs first  model\n");
+  for (const size_t count : threads) {
+    if (count == 0) continue;
+    const absl::Status status = tvl::MeasureThreads(models, count, rounds, tokens);
+    if (!status.ok()) {
+      std::fprintf(stderr, "roofline: %s\n", std::string(status.message()).c_str());
+      return 1;
+    }
+  }
+  return 0;
+}
