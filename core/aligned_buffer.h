@@ -11,9 +11,10 @@
 
 namespace tvl {
 
-// A fixed-size array of trivially copyable T, zeroed, on a cache line. Move-only: one owner per buffer.
+// A fixed-size array of trivially copyable T, zeroed, on a cache line. Move-only: one owner per
+// buffer.
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

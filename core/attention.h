@@ -1,4 +1,5 @@
-// Attention of the query heads that share one KV head: two products over the cache's tiles with a softmax between.
+// Attention of the query heads that share one KV head: two products over the cache's tiles with a
+// softmax between.
 #ifndef TVL_CORE_ATTENTION_H_
 #define TVL_CORE_ATTENTION_H_
 
@@ -16,8 +17,9 @@ namespace tvl {
 //   out:    (heads, out_stride); head_dim floats of each row are written
 // The heads of a group share each load of K and V; each gets the bits that it gets alone.
 template <Kernel K>
-void Attend(const KvSlot& slot, size_t n, const float* q, size_t q_stride, size_t heads, float scale, float* scores,
-            size_t scores_stride, float* out, size_t out_stride) noexcept {
+void Attend(const KvSlot& slot, size_t n, const float* q, size_t q_stride, size_t heads,
+            float scale, float* scores, size_t scores_stride, float* out,
+            size_t out_stride) noexcept {
   const TileMatrix keys = slot.Keys(n);
   Gemm<K>(keys, {0, keys.panels()}, q, q_stride, heads, scores, scores_stride);
   for (size_t h = 0; h < heads; ++h) K::Softmax(scores + h * scores_stride, n, scale);

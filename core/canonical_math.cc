@@ -7,7 +7,8 @@
 namespace tvl {
 namespace {
 
-// Taylor coefficients, smallest term first. On |r| <= pi/4 the first omitted term is below 2^-58 of the result.
+// Taylor coefficients, smallest term first. On |r| <= pi/4 the first omitted term is below 2^-58 of
+// the result.
 double SinTaylor(double r) {
   constexpr double kFactorials[] = {355687428096000.0, 1307674368000.0, 6227020800.0, 39916800.0,
                                     362880.0,          5040.0,          120.0,        6.0};
@@ -22,8 +23,8 @@ double SinTaylor(double r) {
 }
 
 double CosTaylor(double r) {
-  constexpr double kFactorials[] = {20922789888000.0, 87178291200.0, 479001600.0, 3628800.0, 40320.0,
-                                    720.0,            24.0,          2.0};
+  constexpr double kFactorials[] = {20922789888000.0, 87178291200.0, 479001600.0, 3628800.0,
+                                    40320.0,          720.0,         24.0,        2.0};
   const double r2 = r * r;
   double p = 0;
   double sign = 1;  // of the 16th power's term
@@ -91,6 +92,8 @@ SinCos CanonicalSinCos(double angle) {
   }
 }
 
-double CanonicalPow(double base, double exponent) { return NaturalExp(exponent * NaturalLog(base)); }
+double CanonicalPow(double base, double exponent) {
+  return NaturalExp(exponent * NaturalLog(base));
+}
 
 }  // namespace tvl

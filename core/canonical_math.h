@@ -1,6 +1,6 @@
-// The scalar functions of the canonical order that are not IEEE operations. No libm takes part: every machine and every
-// compiler gets the same bits. fma and sqrt are IEEE operations and exact by definition, so the standard library's are
-// used.
+// The scalar functions of the canonical order that are not IEEE operations. No libm takes part:
+// every machine and every compiler gets the same bits. fma and sqrt are IEEE operations and exact
+// by definition, so the standard library's are used.
 #ifndef TVL_CORE_CANONICAL_MATH_H_
 #define TVL_CORE_CANONICAL_MATH_H_
 
@@ -28,8 +28,9 @@ struct ExpConstants {
 
 inline constexpr uint32_t kCanonicalNaN = 0x7fc00000u;
 
-// Softmax treats a score further than this below the maximum as having no probability: a subnormal probability would
-// make the products that follow a hundred times slower and changes nothing that can be seen.
+// Softmax treats a score further than this below the maximum as having no probability: a subnormal
+// probability would make the products that follow a hundred times slower and changes nothing that
+// can be seen.
 inline constexpr float kSoftmaxCut = -72.0f;
 
 // e^x. Worst error seen over all floats: 0.89 ulp.
@@ -58,12 +59,13 @@ struct SinCos {
   double cos;
 };
 
-// Sine and cosine of 0 <= angle < 2^30 radians, absolute error below 2^-52. Used once per position and RoPE pair, not
-// in a hot loop: plain Taylor series after reduction to [-pi/4, pi/4].
+// Sine and cosine of 0 <= angle < 2^30 radians, absolute error below 2^-52. Used once per position
+// and RoPE pair, not in a hot loop: plain Taylor series after reduction to [-pi/4, pi/4].
 SinCos CanonicalSinCos(double angle);
 
-// base^exponent in double for base > 0 and a result in the range of f32; relative error below 1e-14. Importers use it
-// for RoPE frequencies, so that a conversion gives the same bytes on every machine.
+// base^exponent in double for base > 0 and a result in the range of f32; relative error below
+// 1e-14. Importers use it for RoPE frequencies, so that a conversion gives the same bytes on every
+// machine.
 double CanonicalPow(double base, double exponent);
 
 }  // namespace tvl

@@ -6,17 +6,19 @@
 
 namespace tvl {
 
-// Writes to `missing` the names of the CPU features that the compiler was told to use and that this CPU, or its
-// operating system, lacks; returns how many there are (at most `max` are written). The names are string literals.
+// Writes to `missing` the names of the CPU features that the compiler was told to use and that this
+// CPU, or its operating system, lacks; returns how many there are (at most `max` are written). The
+// names are string literals.
 //
-// Safe to call before main and on a CPU that lacks any of them: plain loops, no library, no allocation.
+// Safe to call before main and on a CPU that lacks any of them: plain loops, no library, no
+// allocation.
 size_t MissingCpuFeatures(const char** missing, size_t max);
 
 // The features that the compiler was told to use, as "avx2 fma ..."; for `tvl --version`.
 const char* CompiledIsa();
 
-// Cores to use when nobody says otherwise: those this process may run on, and of them the performance cores where the
-// system tells them apart. At least 1.
+// Cores to use when nobody says otherwise: those this process may run on, and of them the
+// performance cores where the system tells them apart. At least 1.
 size_t DefaultThreadCount();
 
 }  // namespace tvl

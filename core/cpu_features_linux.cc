@@ -127,9 +127,10 @@ size_t DefaultThreadCount() {
   }
   if (capacities.empty()) return 1;
   const long fastest = *std::max_element(capacities.begin(), capacities.end());
-  // Within a quarter of the fastest: the middle cores of three-tier phones count, the efficiency cores do not.
-  return static_cast<size_t>(
-      std::count_if(capacities.begin(), capacities.end(), [&](long c) { return 4 * c >= 3 * fastest; }));
+  // Within a quarter of the fastest: the middle cores of three-tier phones count, the efficiency
+  // cores do not.
+  return static_cast<size_t>(std::count_if(capacities.begin(), capacities.end(),
+                                           [&](long c) { return 4 * c >= 3 * fastest; }));
 }
 
 }  // namespace tvl

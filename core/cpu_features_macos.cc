@@ -22,7 +22,8 @@ bool Present(const char* name) {
     const char* name;
     const char* sysctl;
   };
-  constexpr Known kLater[] = {{"i8mm", "hw.optional.arm.FEAT_I8MM"}, {"bf16", "hw.optional.arm.FEAT_BF16"}};
+  constexpr Known kLater[] = {{"i8mm", "hw.optional.arm.FEAT_I8MM"},
+                              {"bf16", "hw.optional.arm.FEAT_BF16"}};
   for (const Known& known : kLater) {
     if (__builtin_strcmp(known.name, name) == 0) return SysctlInt(known.sysctl) != 0;
   }
@@ -36,10 +37,10 @@ bool Present(const char*) { return true; }
 
 size_t MissingCpuFeatures(const char** missing, size_t max) {
   size_t count = 0;
-#define TVL_FEATURE(name)                     \
-  if (!Present(#name)) {                      \
-    if (count < max) missing[count] = #name;  \
-    ++count;                                  \
+#define TVL_FEATURE(name)                    \
+  if (!Present(#name)) {                     \
+    if (count < max) missing[count] = #name; \
+    ++count;                                 \
   }
 #include "core/required_features.h"
 #undef TVL_FEATURE

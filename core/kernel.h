@@ -1,60 +1,83 @@
 // The Kernel concept, and with it the numeric contract of the engine: the canonical order.
 //
-// A backend is a stateless struct of static noexcept functions that compute the operations below. For every operation
-// this header says which IEEE operations are done in which order, so that every backend, thread count and batch size
-// gives the same bits; backends are compared with ==. backends/scalar_reference is the executable form of this text.
+// A backend is a stateless struct of static noexcept functions that compute the operations below.
+// For every operation this header says which IEEE operations are done in which order, so that every
+// backend, thread count and batch size gives the same bits; backends are compared with ==.
+// backends/scalar_reference is the executable form of this text.
 //
 // Ground rules
-//   * IEEE binary32, round to nearest even, subnormals kept. `fma` is fused and stands only where it is written;
-//     everything is compiled with -ffp-contract=off and without fast-math.
-//   * Two results are equal when a == b or both are NaN. No operation turns the sign of a zero into a value.
-//   * No libm: Exp, sine and cosine are ours (core/canonical_math.h).
-//   * Kernels allocate nothing, start no threads, do no I/O, and know no model. Scheduling stays outside: a product takes
-//     a range of panels and touches nothing of other panels.
-//   * Pointers to activations need the alignment of float only; weights are 64-byte aligned. Outputs do not overlap
-//     inputs unless it is said.
 //
-// Operations (w: weight widened to f32, which is exact; Kp: K as stored, a multiple of 4, see core/tile.h)
+// - IEEE binary32, round to nearest even, subnormals kept. `fma` is fused and stands only where it
+//   is written; everything is compiled with -ffp-contract=off and without fast-math.
+// - Two results are equal when a == b or both are NaN. No operation turns the sign of a zero into a
+//   value.
+// - No libm: Exp, sine and cosine are ours (core/canonical_math.h).
+// - Kernels allocate nothing, start no threads, do no I/O, and know no model. Scheduling stays
+//   outside: a product takes a range of panels and touches nothing of other panels.
+// - Pointers to activations need the alignment of float only; weights are 64-byte aligned. Outputs
+//   do not overlap inputs unless it is said.
+// - An operation writes the elements that it names and nothing beyond. RunState's lanes are
+//   allocated zeroed, which is how their tails stay +0.
 //
-//   Dot of row w with x:
-//       p[0..3] = +0;  p[k % 4] = fma(w[k], x[k], p[k % 4]) for k = 0 .. Kp-1 in increasing order;
-//       y = (p[0] + p[1]) + (p[2] + p[3])
-//     Weights beyond K are +0 in the file. x beyond K must be +0 up to Kp: whoever writes x keeps its tail so. How the
-//     four chains interleave in time is free.
+// Operations
 //
-//   Gemv<W>(w, panels, x, y)                 y[r] = dot(row r, x) for the rows of `panels`.
-//       x: (Kp), y: (w.rows). Only rows below w.rows are written: y needs no padding.
+// w[r][k] is a weight widened to f32, which is exact; K is w.cols, and Kp is K as stored, rounded
+// up to a multiple of 4 (core/tile.h).
 //
-//   Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride)
-//       y[t * y_stride + r] = dot(row r, x + t * x_stride), t < tokens. Each token gets the bits of Gemv.
+// The dot of a row with x. Weights beyond K are +0 in the file, and x must be +0 from K to Kp. How
+// the four chains interleave in time is free.
 //
-//   EmbedRow<W>(w, row, out)                 out[c] = w[row][c] for c < cols.
+//     p[0..3] = +0
+//     p[k % 4] = fma(w[k], x[k], p[k % 4])            for k = 0 .. Kp - 1, increasing
+//     dot = (p[0] + p[1]) + (p[2] + p[3])
 //
-//   AppendKey(k, position, slot)             writes the key vector (head_dim) as row `position` of the K tiles.
-//   AppendValue(v, position, slot)           writes the value vector as column `position` of the V tiles and, when
-//       position is a multiple of 4, zeroes the next three columns, so that a product over any prefix reads +0 beyond.
+// Gemv<W>(w, panels, x, y)
+//     y[r] = dot(w[r], x)                             for the rows of `panels` below w.rows
 //
-//   RmsNorm(x, weight, n, epsilon, y)        lane[0..15] = +0;  lane[i % 16] = fma(x[i], x[i], lane[i % 16]);
-//       for s in 8, 4, 2, 1: lane[j] += lane[j + s], j < s;  r = 1 / sqrt(lane[0] / float(n) + epsilon);
-//       y[i] = (x[i] * r) * weight[i].
+// Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride), where each token gets the bits of Gemv
+//     y[t * y_stride + r] = dot(w[r], x + t * x_stride)
 //
-//   Rope(x, cos, sin, dims, y)               for i < dims / 2, a = x[i], b = x[i + dims / 2]:
-//       y[i] = fma(a, cos[i], -(b * sin[i]));  y[i + dims / 2] = fma(a, sin[i], b * cos[i]).  y may be x.
+// EmbedRow<W>(w, row, out)
+//     out[c] = w[row][c]                              for c < K
 //
-//   Softmax(s, n, scale)                     in place over n visible scores:
-//       z[i] = s[i] * scale;  m = maximum of z by comparison from -inf;  d = z[i] - m;
-//       e[i] = d < -72 ? +0 : Exp(d);  total = sum of e by 16 lanes as in RmsNorm (add for fma);  c = 1 / total;
-//       s[i] = e[i] * c;  s beyond n up to the next multiple of 4 is set to +0.  s: (n rounded up to 4).
+// AppendKey(k, position, slot)
+//     row `position` of the K tiles = k               (head_dim)
 //
-//   SwiGlu(g, u, n, y)                       y[i] = (g[i] / (1 + Exp(-g[i]))) * u[i].  y may be g or u.
+// AppendValue(v, position, slot)
+//     column `position` of the V tiles = v            (head_dim)
+//     columns position + 1 .. position + 3 = +0       when position is a multiple of 4, so that a
+//                                                     product over any prefix reads +0 beyond it
 //
-//   Add(x, n, y)                             y[i] = y[i] + x[i].
+// RmsNorm(x, weight, n, epsilon, y)
+//     lane[0..15] = +0
+//     lane[i % 16] = fma(x[i], x[i], lane[i % 16])    for i < n, increasing
+//     lane[j] += lane[j + s], j < s                   for s = 8, 4, 2, 1
+//     r = 1 / sqrt(lane[0] / float(n) + epsilon)
+//     y[i] = (x[i] * r) * weight[i]
 //
-// An operation writes the n elements that it names and nothing beyond (softmax's tail excepted); RunState's lanes are
-// allocated zeroed, which is how tails stay +0.
+// Rope(x, cos, sin, dims, y), where y may be x; for i < dims / 2, a = x[i], b = x[i + dims / 2]
+//     y[i] = fma(a, cos[i], -(b * sin[i]))
+//     y[i + dims / 2] = fma(a, sin[i], b * cos[i])
 //
-// Attention is two of these products with a softmax between, over the KV cache as tiles: core/attention.h.
-// A new operation, or a changed order, raises kContractVersion.
+// Softmax(s, n, scale), in place over n visible scores, with room for n rounded up to 4
+//     z[i] = s[i] * scale
+//     m = the maximum of z by comparison from -inf
+//     e[i] = z[i] - m < -72 ? +0 : Exp(z[i] - m)
+//     total = the sum of e by 16 lanes, as in RmsNorm with + for fma
+//     c = 1 / total
+//     s[i] = e[i] * c                                 and +0 from n to the next multiple of 4
+//
+// SwiGlu(g, u, n, y), where y may be g or u
+//     y[i] = (g[i] / (1 + Exp(-g[i]))) * u[i]
+//
+// Add(x, n, y)
+//     y[i] = y[i] + x[i]
+//
+// Attention is two of these products with a softmax between, over the KV cache as tiles:
+// core/attention.h. A new operation, or a changed order, raises kContractVersion.
+//
+// Where a batch meets a value that is not finite, one thing is left open: a token's product with V
+// reads up to three columns of tokens after it, times +0, and so sees their NaN or infinity.
 #ifndef TVL_CORE_KERNEL_H_
 #define TVL_CORE_KERNEL_H_
 
@@ -74,49 +97,59 @@ inline constexpr uint32_t kContractVersion = 1;
 
 template <typename K, WeightType W>
 concept GemvKernel = requires(const TileMatrix& w, PanelRange panels, const float* x, float* y) {
-  { K::template Gemv<W>(w, panels, x, y) } noexcept -> std::same_as<void>;
+  { K::template Gemv<W>(w, panels, x, y) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K, WeightType W>
-concept GemmKernel =
-    requires(const TileMatrix& w, PanelRange panels, const float* x, size_t stride, size_t tokens, float* y) {
-      { K::template Gemm<W>(w, panels, x, stride, tokens, y, stride) } noexcept -> std::same_as<void>;
-    };
+concept GemmKernel = requires(const TileMatrix& w, PanelRange panels, const float* x, size_t stride,
+                              size_t tokens, float* y) {
+  { K::template Gemm<W>(w, panels, x, stride, tokens, y, stride) }
+  noexcept->std::same_as<void>;
+};
 
 template <typename K, WeightType W>
 concept EmbedRowKernel = requires(const TileMatrix& w, size_t row, float* out) {
-  { K::template EmbedRow<W>(w, row, out) } noexcept -> std::same_as<void>;
+  { K::template EmbedRow<W>(w, row, out) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept KvAppendKernel = requires(const float* x, size_t position, const KvSlot& slot) {
-  { K::AppendKey(x, position, slot) } noexcept -> std::same_as<void>;
-  { K::AppendValue(x, position, slot) } noexcept -> std::same_as<void>;
+  { K::AppendKey(x, position, slot) }
+  noexcept->std::same_as<void>;
+  { K::AppendValue(x, position, slot) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept RmsNormKernel = requires(const float* x, size_t n, float epsilon, float* y) {
-  { K::RmsNorm(x, x, n, epsilon, y) } noexcept -> std::same_as<void>;
+  { K::RmsNorm(x, x, n, epsilon, y) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept RopeKernel = requires(const float* x, size_t dims, float* y) {
-  { K::Rope(x, x, x, dims, y) } noexcept -> std::same_as<void>;
+  { K::Rope(x, x, x, dims, y) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept SoftmaxKernel = requires(float* s, size_t n, float scale) {
-  { K::Softmax(s, n, scale) } noexcept -> std::same_as<void>;
+  { K::Softmax(s, n, scale) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept SwiGluKernel = requires(const float* g, const float* u, size_t n, float* y) {
-  { K::SwiGlu(g, u, n, y) } noexcept -> std::same_as<void>;
+  { K::SwiGlu(g, u, n, y) }
+  noexcept->std::same_as<void>;
 };
 
 template <typename K>
 concept AddKernel = requires(const float* x, size_t n, float* y) {
-  { K::Add(x, n, y) } noexcept -> std::same_as<void>;
+  { K::Add(x, n, y) }
+  noexcept->std::same_as<void>;
 };
 
 // Every operation for one weight type.
@@ -127,13 +160,17 @@ concept WeightKernel = GemvKernel<K, W> && GemmKernel<K, W> && EmbedRowKernel<K,
 template <typename K>
 concept Kernel = requires {
   { K::kName } -> std::convertible_to<std::string_view>;
-} && WeightKernel<K, WeightType::kF32> && WeightKernel<K, WeightType::kF16> && KvAppendKernel<K> &&
-    RmsNormKernel<K> && RopeKernel<K> && SoftmaxKernel<K> && SwiGluKernel<K> && AddKernel<K>;
+}
+&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&& KvAppendKernel<K>&&
+    RmsNormKernel<K>&& RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
 
 // Weight types that this version computes with; a file may name others (models/TVL_FORMAT.md).
-constexpr bool IsComputable(WeightType type) { return type == WeightType::kF32 || type == WeightType::kF16; }
+constexpr bool IsComputable(WeightType type) {
+  return type == WeightType::kF32 || type == WeightType::kF16;
+}
 
-// The one switch from a weight type that is data to a kernel that is code. REQUIRES: IsComputable(w.type).
+// The one switch from a weight type that is data to a kernel that is code. REQUIRES:
+// IsComputable(w.type).
 template <typename K>
 void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
   if (w.type == WeightType::kF16) return K::template Gemv<WeightType::kF16>(w, panels, x, y);
@@ -141,8 +178,8 @@ void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noex
 }
 
 template <typename K>
-void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens, float* y,
-          size_t y_stride) noexcept {
+void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
+          float* y, size_t y_stride) noexcept {
   if (tokens == 1) return tvl::Gemv<K>(w, panels, x, y);
   if (w.type == WeightType::kF16) {
     return K::template Gemm<WeightType::kF16>(w, panels, x, x_stride, tokens, y, y_stride);

@@ -10,9 +10,10 @@
 
 namespace tvl {
 
-// K is a tile matrix whose rows are positions: appending writes one float to each line of a panel. V is one whose rows
-// are dimensions and whose k is the position: appending writes one line per panel. So attention is the same product
-// that multiplies weights, and earlier positions are never rewritten.
+// K is a tile matrix whose rows are positions: appending writes one float to each line of a panel.
+// V is one whose rows are dimensions and whose k is the position: appending writes one line per
+// panel. So attention is the same product that multiplies weights, and earlier positions are never
+// rewritten.
 struct KvSlot {
   float* keys = nullptr;    // (capacity rows) x (head_dim), f32 tiles
   float* values = nullptr;  // (head_dim rows) x (capacity), f32 tiles
@@ -24,8 +25,12 @@ struct KvSlot {
   size_t value_panel_stride() const { return size_t{capacity} * kPanelRows; }
 
   // Sizes in floats.
-  static size_t KeyFloats(size_t head_dim, size_t capacity) { return capacity * RoundUp(head_dim, kDotChains); }
-  static size_t ValueFloats(size_t head_dim, size_t capacity) { return RoundUp(head_dim, kPanelRows) * capacity; }
+  static size_t KeyFloats(size_t head_dim, size_t capacity) {
+    return capacity * RoundUp(head_dim, kDotChains);
+  }
+  static size_t ValueFloats(size_t head_dim, size_t capacity) {
+    return RoundUp(head_dim, kPanelRows) * capacity;
+  }
 
   // The first n positions, as operands of a product.
   TileMatrix Keys(size_t n) const {
@@ -33,7 +38,11 @@ struct KvSlot {
   }
   TileMatrix Values(size_t n) const {
     const size_t stride = value_panel_stride() * sizeof(float);
-    return {reinterpret_cast<const std::byte*>(values), WeightType::kF32, head_dim, static_cast<uint32_t>(n), stride,
+    return {reinterpret_cast<const std::byte*>(values),
+            WeightType::kF32,
+            head_dim,
+            static_cast<uint32_t>(n),
+            stride,
             stride * kPanelsPerUnit};
   }
 };

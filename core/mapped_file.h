@@ -31,7 +31,8 @@ class Mapping {
 
 }  // namespace internal
 
-// A whole regular file, mapped read-only from offset 0. Pages come in when they are first read; nothing is copied.
+// A whole regular file, mapped read-only from offset 0. Pages come in when they are first read;
+// nothing is copied.
 class MappedFile {
  public:
   // NotFound, PermissionDenied or InvalidArgument (not a regular file, empty), naming the file.
@@ -45,7 +46,8 @@ class MappedFile {
   internal::Mapping mapping_;
 };
 
-// Zeroed pages that take memory only once they are touched: a KV cache costs what has been written to it.
+// Zeroed pages that take memory only once they are touched: a KV cache costs what has been written
+// to it.
 class ZeroPages {
  public:
   ZeroPages() = default;
@@ -60,7 +62,8 @@ class ZeroPages {
   internal::Mapping mapping_;
 };
 
-// Bytes of `range` (part of a mapping or of the program's image) that are in memory now, by whole pages.
+// Bytes of `range` (part of a mapping or of the program's image) that are in memory now, by whole
+// pages.
 size_t ResidentBytes(std::span<const std::byte> range);
 
 }  // namespace tvl

@@ -50,12 +50,15 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   struct stat info;
-  if (fstat(file.fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
+  if (fstat(file.fd, &info) != 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected a regular file, found ", S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
+        absl::StrCat(path, ": expected a regular file, found ",
+                     S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
   }
-  if (info.st_size == 0) return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
+  if (info.st_size == 0)
+    return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
   const size_t bytes = static_cast<size_t>(info.st_size);
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
@@ -64,9 +67,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
 
 absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {
   if (bytes == 0) return ZeroPages();
-  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes: ", std::strerror(errno)));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot allocate ", bytes, " bytes: ", std::strerror(errno)));
   }
   return ZeroPages(internal::Mapping(address, bytes));
 }

@@ -11,21 +11,22 @@ namespace {
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t low, uint64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("config field ", field, ": expected ", low, " to ", high, ", found ", value));
+  return absl::InvalidArgumentError(
+      absl::StrCat("config field ", field, ": expected ", low, " to ", high, ", found ", value));
 }
 
 absl::Status CheckPositive(const char* field, float value, float high) {
   if (value > 0 && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("config field ", field, ": expected a number above 0 and up to ", high, ", found ", value));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "config field ", field, ": expected a number above 0 and up to ", high, ", found ", value));
 }
 
 template <typename E>
 absl::Status CheckKnown(const char* field, E value, E only) {
   if (value == only) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("config field ", field, ": expected ", static_cast<uint32_t>(only),
-                                                 ", found ", static_cast<uint32_t>(value),
-                                                 ", which this version does not know"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("config field ", field, ": expected ", static_cast<uint32_t>(only), ", found ",
+                   static_cast<uint32_t>(value), ", which this version does not know"));
 }
 
 }  // namespace
@@ -53,8 +54,9 @@ absl::Status ValidateModelConfig(const ModelConfig& c) {
     if (!status.ok()) return status;
   }
   if (c.n_heads % c.n_kv_heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("config field n_kv_heads: expected a divisor of n_heads = ", c.n_heads,
-                                                   ", found ", c.n_kv_heads));
+    return absl::InvalidArgumentError(
+        absl::StrCat("config field n_kv_heads: expected a divisor of n_heads = ", c.n_heads,
+                     ", found ", c.n_kv_heads));
   }
   if (c.rope_dims % 2 != 0) {
     return absl::InvalidArgumentError(

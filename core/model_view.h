@@ -12,7 +12,8 @@
 
 namespace tvl {
 
-// Weights of one transformer layer, in the order in which decoding walks them. Names are those of the Llama paper's code.
+// Weights of one transformer layer, in the order in which decoding walks them. Names are those of
+// the Llama paper's code.
 struct LayerView {
   std::span<const float> attention_norm;  // (dim)
   TileMatrix wq;                          // (n_heads * head_dim, dim)
@@ -24,18 +25,22 @@ struct LayerView {
   TileMatrix w2;                          // (dim, hidden_dim)
 };
 
-// A model as the forward pass sees it. Trivially copyable: a view is a handful of pointers into memory that somebody
-// else owns (a mapped .tvl file, the program's image, a test's buffers) and must keep alive.
+// A model as the forward pass sees it. Trivially copyable: a view is a handful of pointers into
+// memory that somebody else owns (a mapped .tvl file, the program's image, a test's buffers) and
+// must keep alive.
 //
-// REQUIRES of every implementation, checked where the view is made and not again: the configuration is valid
-// (ValidateModelConfig), every matrix has the shape above, a computable type and 64-byte aligned data, padding is +0.
+// REQUIRES of every implementation, checked where the view is made and not again: the configuration
+// is valid (ValidateModelConfig), every matrix has the shape above, a computable type and 64-byte
+// aligned data, padding is +0.
 template <typename M>
 concept ModelView = std::is_trivially_copyable_v<M> && requires(const M& m, size_t i) {
   { m.config() } -> std::convertible_to<const ModelConfig&>;
-  { m.embedding() } -> std::convertible_to<TileMatrix>;    // (vocab_size, dim)
-  { m.layer(i) } -> std::convertible_to<LayerView>;        // i < n_layers
-  { m.final_norm() } -> std::convertible_to<std::span<const float>>;     // (dim)
-  { m.classifier() } -> std::convertible_to<TileMatrix>;   // (vocab_size, dim); the embedding when tied
+  { m.embedding() } -> std::convertible_to<TileMatrix>;               // (vocab_size, dim)
+  { m.layer(i) } -> std::convertible_to<LayerView>;                   // i < n_layers
+  { m.final_norm() } -> std::convertible_to<std::span<const float>>;  // (dim)
+  {
+    m.classifier()
+    } -> std::convertible_to<TileMatrix>;  // (vocab_size, dim); the embedding when tied
   { m.rope_inv_freq() } -> std::convertible_to<std::span<const float>>;  // (rope_dims / 2)
 };
 

@@ -1,5 +1,6 @@
-// The CPU features that the compiler was told to use, one line each: TVL_FEATURE(macro of the compiler, name).
-// Included several times, with TVL_FEATURE defined by the includer; private to core/cpu_features_*.cc.
+// The CPU features that the compiler was told to use, one line each: TVL_FEATURE(macro of the
+// compiler, name). Included several times, with TVL_FEATURE defined by the includer; private to
+// core/cpu_features_*.cc.
 //
 // The name of an x86 feature is spelled as in /proc/cpuinfo, that of an ARM feature as its HWCAP.
 #if defined(__x86_64__)

@@ -11,7 +11,8 @@
 
 namespace tvl {
 
-// Rows of floats, each row on a cache line of its own so that threads that write different rows share no line.
+// Rows of floats, each row on a cache line of its own so that threads that write different rows
+// share no line.
 struct Lane {
   float* data = nullptr;
   size_t stride = 0;  // floats between rows
@@ -19,15 +20,15 @@ struct Lane {
   float* Row(size_t i) const { return data + i * stride; }
 };
 
-// One arena, allocated once and zeroed: row tails beyond the logical width stay +0, as products require of their input.
-// Decoding allocates nothing else.
+// One arena, allocated once and zeroed: row tails beyond the logical width stay +0, as products
+// require of their input. Decoding allocates nothing else.
 class RunState {
  public:
   struct Shape {
-    size_t max_tokens = 1;   // tokens of one forward pass
-    size_t logit_rows = 1;   // 1: logits of the last token only; max_tokens: of all
+    size_t max_tokens = 1;  // tokens of one forward pass
+    size_t logit_rows = 1;  // 1: logits of the last token only; max_tokens: of all
     size_t threads = 1;
-    size_t context = 0;      // positions
+    size_t context = 0;  // positions
   };
 
   RunState(const ModelConfig& c, const Shape& shape) : shape_(shape) {
@@ -54,21 +55,21 @@ class RunState {
   const Shape& shape() const { return shape_; }
 
   // T = max_tokens, P = threads.
-  Lane x;        // (T, dim)            residual stream
-  Lane xn;       // (max(T, P), dim)    normed: a row per token, or per thread when one token is decoded
-  Lane q;        // (T, q_dim)
-  Lane k;        // (T, kv_dim)
-  Lane v;        // (T, kv_dim)
-  Lane att;      // (T, q_dim)          attention's output
-  Lane delta;    // (T, dim)            what a block adds to the residual stream
-  Lane gate;     // (T, hidden_dim)     gate, then SwiGLU's output
-  Lane up;       // (T, hidden_dim)
-  Lane cos;      // (T, rope_dims / 2)
-  Lane sin;      // (T, rope_dims / 2)
-  Lane q_rot;    // (P * heads_per_kv, head_dim)  rotated queries of one group
-  Lane k_rot;    // (P, head_dim)
-  Lane scores;   // (P * heads_per_kv, context)
-  Lane logits;   // (logit_rows, vocab_size)
+  Lane x;    // (T, dim)            residual stream
+  Lane xn;   // (max(T, P), dim)    normed: a row per token, or per thread when one token is decoded
+  Lane q;    // (T, q_dim)
+  Lane k;    // (T, kv_dim)
+  Lane v;    // (T, kv_dim)
+  Lane att;  // (T, q_dim)          attention's output
+  Lane delta;   // (T, dim)            what a block adds to the residual stream
+  Lane gate;    // (T, hidden_dim)     gate, then SwiGLU's output
+  Lane up;      // (T, hidden_dim)
+  Lane cos;     // (T, rope_dims / 2)
+  Lane sin;     // (T, rope_dims / 2)
+  Lane q_rot;   // (P * heads_per_kv, head_dim)  rotated queries of one group
+  Lane k_rot;   // (P, head_dim)
+  Lane scores;  // (P * heads_per_kv, context)
+  Lane logits;  // (logit_rows, vocab_size)
 
  private:
   explicit RunState(const Shape& shape) : shape_(shape) {}

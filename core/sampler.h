@@ -16,19 +16,23 @@ struct SampleContext {
   uint64_t step = 0;                // how many tokens have been generated; keys the random numbers
 };
 
-// Sample picks the next token. It may reorder or overwrite `logits` (vocab_size). It allocates nothing after the first
-// call. Ties go to the lowest id. The same seed, step and logits give the same token on every machine: random numbers
-// come from core/philox.h, exponentials from core/canonical_math.h.
+// Sample picks the next token. It may reorder or overwrite `logits` (vocab_size). It allocates
+// nothing after the first call. Ties go to the lowest id. The same seed, step and logits give the
+// same token on every machine: random numbers come from core/philox.h, exponentials from
+// core/canonical_math.h.
 template <typename S>
-concept Sampler = requires(S sampler, std::span<float> logits, const SampleContext& context, uint64_t seed) {
+concept Sampler = requires(S sampler, std::span<float> logits, const SampleContext& context,
+                           uint64_t seed) {
   { sampler.Sample(logits, context) } -> std::same_as<TokenId>;
   { sampler.Reset(seed) } -> std::same_as<void>;
 };
 
-// Strategies that need several sequences or hidden states (beam search, contrastive and speculative decoding) drive a
-// session themselves: Decode feeds tokens through `session` and returns how many it has committed to `out`.
+// Strategies that need several sequences or hidden states (beam search, contrastive and speculative
+// decoding) drive a session themselves: Decode feeds tokens through `session` and returns how many
+// it has committed to `out`.
 template <typename D, typename Session>
-concept Decoder = requires(D decoder, Session& session, std::span<const TokenId> prompt, std::span<TokenId> out) {
+concept Decoder = requires(D decoder, Session& session, std::span<const TokenId> prompt,
+                           std::span<TokenId> out) {
   { decoder.Decode(session, prompt, out) } -> std::same_as<size_t>;
 };
 

@@ -1,4 +1,5 @@
-// Non-owning views of tile matrices. A view is valid as long as the mapping or buffer that it points into.
+// Non-owning views of tile matrices. A view is valid as long as the mapping or buffer that it
+// points into.
 #ifndef TVL_CORE_TENSOR_VIEW_H_
 #define TVL_CORE_TENSOR_VIEW_H_
 
@@ -9,11 +10,12 @@
 
 namespace tvl {
 
-// A matrix of `rows` x `cols` stored as panels of tiles. The weight type is data, not a template parameter: one switch
-// per product picks the kernel (see core/kernel.h).
+// A matrix of `rows` x `cols` stored as panels of tiles. The weight type is data, not a template
+// parameter: one switch per product picks the kernel (see core/kernel.h).
 //
-// Panel p lies at data + (p / 2) * unit_stride + (p % 2) * panel_stride. Two strides, because gate and up alternate in
-// the file by units of two panels, so that SwiGLU happens while both are in cache.
+// Panel p lies at data + (p / 2) * unit_stride + (p % 2) * panel_stride. Two strides, because gate
+// and up alternate in the file by units of two panels, so that SwiGLU happens while both are in
+// cache.
 struct TileMatrix {
   const std::byte* data = nullptr;  // 64-byte aligned
   WeightType type = WeightType::kF32;
@@ -34,22 +36,33 @@ struct TileMatrix {
 };
 
 // The view of a matrix whose panels follow each other without a gap.
-inline TileMatrix DenseTileMatrix(const std::byte* data, WeightType type, size_t rows, size_t cols) {
+inline TileMatrix DenseTileMatrix(const std::byte* data, WeightType type, size_t rows,
+                                  size_t cols) {
   const size_t panel = PanelBytes(type, cols);
-  return {data, type, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols), panel, panel * kPanelsPerUnit};
+  return {data,
+          type,
+          static_cast<uint32_t>(rows),
+          static_cast<uint32_t>(cols),
+          panel,
+          panel * kPanelsPerUnit};
 }
 
-// Gate (first) and up (second) of a feed-forward layer, stored alternately: unit 0 of gate, unit 0 of up, unit 1 of
-// gate ... Each is padded to whole units.
+// Gate (first) and up (second) of a feed-forward layer, stored alternately: unit 0 of gate, unit 0
+// of up, unit 1 of gate ... Each is padded to whole units.
 struct TilePair {
   TileMatrix first;
   TileMatrix second;
 };
 
-inline TilePair InterleavedTilePair(const std::byte* data, WeightType type, size_t rows, size_t cols) {
+inline TilePair InterleavedTilePair(const std::byte* data, WeightType type, size_t rows,
+                                    size_t cols) {
   const size_t panel = PanelBytes(type, cols);
-  TileMatrix first = {data,  type, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols),
-                      panel, panel * kPanelsPerUnit * 2};
+  TileMatrix first = {data,
+                      type,
+                      static_cast<uint32_t>(rows),
+                      static_cast<uint32_t>(cols),
+                      panel,
+                      panel * kPanelsPerUnit * 2};
   TileMatrix second = first;
   second.data = data + panel * kPanelsPerUnit;
   return {first, second};

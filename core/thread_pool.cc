@@ -10,7 +10,8 @@
 namespace tvl {
 namespace {
 
-// Some tens of microseconds: longer than the phases of a small model are apart, shorter than a scheduler's tick.
+// Some tens of microseconds: longer than the phases of a small model are apart, shorter than a
+// scheduler's tick.
 constexpr int kSpins = 4000;
 
 // Polling is wasted when the one waited for has no core to run on.
@@ -44,7 +45,8 @@ void Barrier::Wait() {
   }
 }
 
-ThreadPool::ThreadPool(size_t threads) : start_(threads, SpinsFor(threads)), inside_(threads, SpinsFor(threads)) {
+ThreadPool::ThreadPool(size_t threads)
+    : start_(threads, SpinsFor(threads)), inside_(threads, SpinsFor(threads)) {
   threads_.reserve(threads - 1);
   for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerLoop(i); });
 }
@@ -69,7 +71,8 @@ void ThreadPool::RunErased(Erased body, void* context) {
 
 void ThreadPool::WorkerLoop(size_t index) {
   const CanonicalFpEnvironment environment;
-  // threads_ may still be growing: count from the barrier's point of view only after the first release.
+  // threads_ may still be growing: count from the barrier's point of view only after the first
+  // release.
   for (;;) {
     start_.Wait();
     if (body_ == nullptr) return;

@@ -13,8 +13,9 @@
 
 namespace tvl {
 
-// All threads meet, then all go on. Waiting is a bounded spin, then a futex: with idle cores a barrier costs about a
-// microsecond, and an oversubscribed machine slows down instead of collapsing.
+// All threads meet, then all go on. Waiting is a bounded spin, then a futex: with idle cores a
+// barrier costs about a microsecond, and an oversubscribed machine slows down instead of
+// collapsing.
 class Barrier {
  public:
   // `spins`: polls before sleeping.
@@ -41,11 +42,14 @@ class ThreadPool {
       if (count_ > 1) barrier_->Wait();
     }
     // This thread's contiguous share of n items.
-    std::pair<size_t, size_t> Share(size_t n) const { return {n * index_ / count_, n * (index_ + 1) / count_}; }
+    std::pair<size_t, size_t> Share(size_t n) const {
+      return {n * index_ / count_, n * (index_ + 1) / count_};
+    }
 
    private:
     friend class ThreadPool;
-    Worker(size_t index, size_t count, Barrier* barrier) : index_(index), count_(count), barrier_(barrier) {}
+    Worker(size_t index, size_t count, Barrier* barrier)
+        : index_(index), count_(count), barrier_(barrier) {}
     size_t index_;
     size_t count_;
     Barrier* barrier_;
@@ -59,9 +63,9 @@ class ThreadPool {
 
   size_t threads() const { return threads_.size() + 1; }
 
-  // Calls body(worker) on every thread of the pool, the caller included, and returns when all are done. Allocates
-  // nothing. Callers on several threads take turns. Every thread computes with round-to-nearest and with subnormals,
-  // whatever the caller's floating-point environment.
+  // Calls body(worker) on every thread of the pool, the caller included, and returns when all are
+  // done. Allocates nothing. Callers on several threads take turns. Every thread computes with
+  // round-to-nearest and with subnormals, whatever the caller's floating-point environment.
   template <typename Body>
   void Run(Body&& body) {
     using Plain = std::remove_reference_t<Body>;

@@ -1,9 +1,10 @@
 // The tile: the unit in which weights are stored, mapped and multiplied.
 //
-// One 64-byte cache line holds 16 output rows by a few k, so a lane of a vector register is an output row, the input
-// is broadcast, and the hot loops need no horizontal sum. A *panel* is 16 rows by all of K, lines in increasing k.
-// Two panels make a *unit* of 32 rows, the grain at which work is shared between threads. The byte-exact layout of
-// every type is specified in models/TVL_FORMAT.md, section "Tiles"; this header is its only definition in code.
+// One 64-byte cache line holds 16 output rows by a few k, so a lane of a vector register is an
+// output row, the input is broadcast, and the hot loops need no horizontal sum. A *panel* is 16
+// rows by all of K, lines in increasing k. Two panels make a *unit* of 32 rows, the grain at which
+// work is shared between threads. The byte-exact layout of every type is specified in
+// models/TVL_FORMAT.md, section "Tiles"; this header is its only definition in code.
 #ifndef TVL_CORE_TILE_H_
 #define TVL_CORE_TILE_H_
 
@@ -17,7 +18,8 @@ inline constexpr size_t kPanelRows = 16;     // rows of a tile
 inline constexpr size_t kPanelsPerUnit = 2;  // the grain of threading: 32 rows
 inline constexpr size_t kUnitRows = kPanelRows * kPanelsPerUnit;
 
-// Multiple to which K is padded, with +0, for f32, f16 and bf16: the four partial sums of the canonical dot.
+// Multiple to which K is padded, with +0, for f32, f16 and bf16: the four partial sums of the
+// canonical dot.
 inline constexpr size_t kDotChains = 4;
 
 // Multiple to which K is padded for the quantised types: one superblock.
@@ -33,7 +35,9 @@ enum class WeightType : uint32_t {
   kQ4M = 6,
 };
 
-constexpr size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+constexpr size_t RoundUp(size_t n, size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 constexpr size_t PanelCount(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
@@ -71,7 +75,9 @@ constexpr size_t PanelLines(WeightType type, size_t cols) {
   return 0;
 }
 
-constexpr size_t PanelBytes(WeightType type, size_t cols) { return PanelLines(type, cols) * kLineBytes; }
+constexpr size_t PanelBytes(WeightType type, size_t cols) {
+  return PanelLines(type, cols) * kLineBytes;
+}
 
 // Index, in elements of the type, of row `row` (0..15) and input `k` within a panel.
 constexpr size_t TileIndexF32(size_t row, size_t k) { return k * kPanelRows + row; }

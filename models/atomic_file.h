@@ -12,12 +12,13 @@
 
 namespace tvl {
 
-// Writes to a temporary file beside the target; Commit makes it durable (fsync) and renames it into place. Without
-// Commit nothing is left behind and an older target stays as it was. Errors name the target.
+// Writes to a temporary file beside the target; Commit makes it durable (fsync) and renames it into
+// place. Without Commit nothing is left behind and an older target stays as it was. Errors name the
+// target.
 class AtomicFile {
  public:
-  // InvalidArgument if the target exists and is not a regular file (a device, a directory, a pipe). A symbolic link is
-  // followed: the file it points to is replaced.
+  // InvalidArgument if the target exists and is not a regular file (a device, a directory, a pipe).
+  // A symbolic link is followed: the file it points to is replaced.
   static absl::StatusOr<AtomicFile> Create(const std::string& target);
 
   AtomicFile(AtomicFile&& other) noexcept;

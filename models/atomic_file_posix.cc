@@ -33,12 +33,14 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
   const std::string path = error ? target : resolved.string();
   struct stat info;
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(target, ": expected a regular file or none as the output, found ",
-                                                   S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(target, ": expected a regular file or none as the output, found ",
+                     S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
   }
   std::string temporary = absl::StrCat(path, ".tmp.XXXXXX");
   const int fd = mkstemp(temporary.data());
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create a file beside ", target));
+  if (fd < 0)
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot create a file beside ", target));
   fchmod(fd, NewFileMode());
   return AtomicFile(fd, path, std::move(temporary));
 }
@@ -47,7 +49,9 @@ AtomicFile::AtomicFile(int fd, std::string target, std::string temporary)
     : fd_(fd), target_(std::move(target)), temporary_(std::move(temporary)) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), target_(std::move(other.target_)), temporary_(std::move(other.temporary_)) {
+    : fd_(std::exchange(other.fd_, -1)),
+      target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)) {
   other.temporary_.clear();
 }
 
@@ -82,7 +86,8 @@ absl::Status AtomicFile::Resize(uint64_t bytes) {
 absl::Status AtomicFile::Commit() {
   if (fsync(fd_) != 0) return Error(errno, "write");
   if (close(std::exchange(fd_, -1)) != 0) return Error(errno, "close");
-  if (rename(temporary_.c_str(), target_.c_str()) != 0) return Error(errno, "rename a temporary file to");
+  if (rename(temporary_.c_str(), target_.c_str()) != 0)
+    return Error(errno, "rename a temporary file to");
   temporary_.clear();
   return absl::OkStatus();
 }

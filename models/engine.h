@@ -3,11 +3,11 @@
 //   absl::StatusOr<std::unique_ptr<tvl::Engine<tvl::SelectedKernel>>> engine =
 //       tvl::Engine<tvl::SelectedKernel>::Open("model.tvl", {});
 //   auto session = (*engine)->NewSession({});
-//   session->Prefill(prompt);                          // logits() now predict the token after the prompt
-//   session->Step(tvl::Greedy().Sample(session->logits(), {}));
+//   session->Prefill(prompt);                          // logits() now predict the token after the
+//   prompt session->Step(tvl::Greedy().Sample(session->logits(), {}));
 //
-// The kernel is a template parameter so that models depend on no backend; //backends:selected supplies the one that the
-// build's configuration chose.
+// The kernel is a template parameter so that models depend on no backend; //backends:selected
+// supplies the one that the build's configuration chose.
 #ifndef TVL_MODELS_ENGINE_H_
 #define TVL_MODELS_ENGINE_H_
 
@@ -41,16 +41,18 @@ struct SessionOptions {
   bool all_logits = false;    // keep room for the logits of every token of a chunk (PrefillAll)
 };
 
-// One sequence: its KV cache, its activations, its logits. Not thread-safe; sessions of one engine may be used from
-// different threads and take turns on its cores.
+// One sequence: its KV cache, its activations, its logits. Not thread-safe; sessions of one engine
+// may be used from different threads and take turns on its cores.
 template <Kernel K, ModelView M>
 class Session {
  public:
-  // `model`'s memory and `pool` must outlive the session. ResourceExhausted if there is no room for the KV cache.
+  // `model`'s memory and `pool` must outlive the session. ResourceExhausted if there is no room for
+  // the KV cache.
   static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options) {
     const ModelConfig& config = model.config();
-    const size_t context = options.context == 0 ? config.context_length
-                                                : std::min<size_t>(options.context, config.context_length);
+    const size_t context = options.context == 0
+                               ? config.context_length
+                               : std::min<size_t>(options.context, config.context_length);
     absl::StatusOr<KvCache> cache = KvCache::Create(config, context);
     if (!cache.ok()) return cache.status();
     return Session(model, pool, StateShape(context, pool->threads(), options), *std::move(cache));
@@ -59,7 +61,10 @@ class Session {
   // What Create will reserve for activations.
   static RunState::Shape StateShape(size_t context, size_t threads, const SessionOptions& options) {
     const size_t chunk = std::max<size_t>(1, std::min(options.prefill_chunk, context));
-    return {.max_tokens = chunk, .logit_rows = options.all_logits ? chunk : 1, .threads = threads, .context = context};
+    return {.max_tokens = chunk,
+            .logit_rows = options.all_logits ? chunk : 1,
+            .threads = threads,
+            .context = context};
   }
 
   size_t position() const { return position_; }  // tokens so far
@@ -69,8 +74,9 @@ class Session {
   // Logits (vocab_size) that predict the token after the last one run. Samplers may overwrite them.
   std::span<float> logits() { return {state_.logits.Row(logits_row_), config().vocab_size}; }
 
-  // Runs the tokens of a prompt. Afterwards logits() are those of the last. InvalidArgument for an id that is not in the
-  // vocabulary, OutOfRange if the tokens do not fit the context; the session is then as it was before.
+  // Runs the tokens of a prompt. Afterwards logits() are those of the last. InvalidArgument for an
+  // id that is not in the vocabulary, OutOfRange if the tokens do not fit the context; the session
+  // is then as it was before.
   absl::Status Prefill(std::span<const TokenId> tokens) {
     if (absl::Status s = Check(tokens); !s.ok()) return s;
     while (!tokens.empty()) {
@@ -81,11 +87,13 @@ class Session {
     return absl::OkStatus();
   }
 
-  // As Prefill, and calls sink(logits) for every token in order. REQUIRES: SessionOptions::all_logits.
+  // As Prefill, and calls sink(logits) for every token in order. REQUIRES:
+  // SessionOptions::all_logits.
   template <typename Sink>
   absl::Status PrefillAll(std::span<const TokenId> tokens, Sink&& sink) {
     if (state_.shape().logit_rows < state_.shape().max_tokens) {
-      return absl::FailedPreconditionError("PrefillAll needs a session with SessionOptions::all_logits");
+      return absl::FailedPreconditionError(
+          "PrefillAll needs a session with SessionOptions::all_logits");
     }
     if (absl::Status s = Check(tokens); !s.ok()) return s;
     while (!tokens.empty()) {
@@ -121,8 +129,9 @@ class Session {
 
   absl::Status Check(std::span<const TokenId> tokens) const {
     if (tokens.size() > context() - position_) {
-      return absl::OutOfRangeError(absl::StrCat("the context of ", context(), " positions is full: ", position_,
-                                                " are taken and ", tokens.size(), " more were asked for"));
+      return absl::OutOfRangeError(
+          absl::StrCat("the context of ", context(), " positions is full: ", position_,
+                       " are taken and ", tokens.size(), " more were asked for"));
     }
     for (const TokenId token : tokens) {
       if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) continue;
@@ -157,8 +166,10 @@ class Engine {
   using View = TvlReader::View;
   using SessionType = Session<K, View>;
 
-  // Maps a .tvl file and uses it in place. Errors name the file, the field, what was expected and what was found.
-  static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& path, const EngineOptions& options) {
+  // Maps a .tvl file and uses it in place. Errors name the file, the field, what was expected and
+  // what was found.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& path,
+                                                      const EngineOptions& options) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
     if (!file.ok()) return file.status();
     std::unique_ptr<Engine> engine(new Engine(options));
@@ -167,9 +178,10 @@ class Engine {
     return engine;
   }
 
-  // The same for a model that is in memory already (linked into the program, say), 64-byte aligned, and outlives the
-  // engine.
-  static absl::StatusOr<std::unique_ptr<Engine>> FromBytes(std::span<const std::byte> bytes, const std::string& name,
+  // The same for a model that is in memory already (linked into the program, say), 64-byte aligned,
+  // and outlives the engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> FromBytes(std::span<const std::byte> bytes,
+                                                           const std::string& name,
                                                            const EngineOptions& options) {
     std::unique_ptr<Engine> engine(new Engine(options));
     if (absl::Status s = engine->Parse(bytes, name); !s.ok()) return s;

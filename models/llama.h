@@ -20,13 +20,14 @@
 
 namespace tvl {
 
-// Computes with the kernels of K on the weights of M. Stateless: sequence state is in KvCache and RunState, so one Llama
-// serves any number of sessions.
+// Computes with the kernels of K on the weights of M. Stateless: sequence state is in KvCache and
+// RunState, so one Llama serves any number of sessions.
 //
-// All threads walk the pass together and meet at a barrier where one needs what another wrote: five times per layer when
-// decoding (after q|k|v, attention, wo, gate|up, down), twice more for a chunk, whose norms and cache appends are shared
-// out by token and by head. Rows of a matrix are shared out in units of 32, contiguously; no sum crosses threads, so the
-// thread count changes no bit.
+// All threads walk the pass together and meet at a barrier where one needs what another wrote: five
+// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), twice more for a
+// chunk, whose norms and cache appends are shared out by token and by head. Rows of a matrix are
+// shared out in units of 32, contiguously; no sum crosses threads, so the thread count changes no
+// bit.
 template <Kernel K, ModelView M>
 class Llama {
  public:
@@ -36,14 +37,17 @@ class Llama {
 
   const ModelConfig& config() const { return config_; }
 
-  // Runs `tokens` as the positions position, position + 1 ... of the sequence in `cache` and leaves logits in
-  // state.logits: row 0 for kLast, row t for token t for kAll. Each token gets the bits that it gets alone.
-  // REQUIRES: 1 <= tokens.size() <= state.shape().max_tokens, every id below vocab_size, position + tokens.size() <=
-  // cache.capacity() and state.shape().context, logit_rows >= tokens.size() for kAll, pool.threads() <=
-  // state.shape().threads, and the earlier positions were run before.
-  void Forward(std::span<const TokenId> tokens, size_t position, Logits logits, KvCache& cache, RunState& state,
-               ThreadPool& pool) const {
-    pool.Run([&](const Worker& worker) { Pass{*this, tokens, position, cache, state, worker}.Run(logits); });
+  // Runs `tokens` as the positions position, position + 1 ... of the sequence in `cache` and leaves
+  // logits in state.logits: row 0 for kLast, row t for token t for kAll. Each token gets the bits
+  // that it gets alone. REQUIRES: 1 <= tokens.size() <= state.shape().max_tokens, every id below
+  // vocab_size, position + tokens.size() <= cache.capacity() and state.shape().context, logit_rows
+  // >= tokens.size() for kAll, pool.threads() <= state.shape().threads, and the earlier positions
+  // were run before.
+  void Forward(std::span<const TokenId> tokens, size_t position, Logits logits, KvCache& cache,
+               RunState& state, ThreadPool& pool) const {
+    pool.Run([&](const Worker& worker) {
+      Pass{*this, tokens, position, cache, state, worker}.Run(logits);
+    });
   }
 
  private:
@@ -79,15 +83,16 @@ class Llama {
       for (size_t t = begin; t < end; ++t) {
         EmbedRow<K>(embedding, static_cast<size_t>(tokens[t]), s.x.Row(t));
         for (size_t i = 0; i < inv_freq.size(); ++i) {
-          const SinCos angle = CanonicalSinCos(static_cast<double>(position + t) * static_cast<double>(inv_freq[i]));
+          const SinCos angle =
+              CanonicalSinCos(static_cast<double>(position + t) * static_cast<double>(inv_freq[i]));
           s.cos.Row(t)[i] = static_cast<float>(angle.cos);
           s.sin.Row(t)[i] = static_cast<float>(angle.sin);
         }
       }
     }
 
-    // The normed residual stream of all tokens. One token is normed by every thread for itself, which is cheaper than a
-    // barrier; a chunk is shared out.
+    // The normed residual stream of all tokens. One token is normed by every thread for itself,
+    // which is cheaper than a barrier; a chunk is shared out.
     Lane Normed(std::span<const float> weight) {
       if (decoding()) {
         const Lane mine = {s.xn.Row(worker.index()), s.xn.stride};
@@ -108,9 +113,12 @@ class Llama {
       const Lane& y;
     };
 
-    static size_t Units(const TileMatrix& w) { return (w.panels() + kPanelsPerUnit - 1) / kPanelsPerUnit; }
+    static size_t Units(const TileMatrix& w) {
+      return (w.panels() + kPanelsPerUnit - 1) / kPanelsPerUnit;
+    }
 
-    // This thread's share of the products of all tokens with the matrices of a group, as if they were one matrix.
+    // This thread's share of the products of all tokens with the matrices of a group, as if they
+    // were one matrix.
     template <size_t N>
     void Multiply(const Product (&group)[N], const Lane& x, size_t rows) {
       size_t total = 0;
@@ -123,7 +131,8 @@ class Llama {
         const size_t to = std::clamp(end, first, first + units) - first;
         first += units;
         if (from == to) continue;
-        const PanelRange panels = {from * kPanelsPerUnit, std::min(to * kPanelsPerUnit, p.w.panels())};
+        const PanelRange panels = {from * kPanelsPerUnit,
+                                   std::min(to * kPanelsPerUnit, p.w.panels())};
         Gemm<K>(p.w, panels, x.data, x.stride, rows, p.y.data, p.y.stride);
       }
     }
@@ -134,7 +143,8 @@ class Llama {
       const auto [begin, end] = worker.Share(Units(w));
       const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
       const size_t rows = std::min<size_t>(end * kUnitRows, w.rows) - first;
-      for (size_t t = 0; t < tokens.size(); ++t) K::Add(s.delta.Row(t) + first, rows, s.x.Row(t) + first);
+      for (size_t t = 0; t < tokens.size(); ++t)
+        K::Add(s.delta.Row(t) + first, rows, s.x.Row(t) + first);
     }
 
     void AttentionBlock(size_t layer, const LayerView& w) {
@@ -152,7 +162,8 @@ class Llama {
         for (size_t head = begin; head < end; ++head) Append(layer, head);
         worker.Sync();
         const auto [first, last] = worker.Share(c().n_kv_heads * tokens.size());
-        for (size_t i = first; i < last; ++i) AttendGroup(layer, i / tokens.size(), i % tokens.size());
+        for (size_t i = first; i < last; ++i)
+          AttendGroup(layer, i / tokens.size(), i % tokens.size());
       }
       worker.Sync();
       AddToResidual(w.wo, s.att);
@@ -163,7 +174,8 @@ class Llama {
     void Rotate(size_t t, const float* in, float* out) {
       K::Rope(in, s.cos.Row(t), s.sin.Row(t), c().rope_dims, out);
       if (c().rope_dims < c().head_dim) {
-        std::memcpy(out + c().rope_dims, in + c().rope_dims, (c().head_dim - c().rope_dims) * sizeof(float));
+        std::memcpy(out + c().rope_dims, in + c().rope_dims,
+                    (c().head_dim - c().rope_dims) * sizeof(float));
       }
     }
 
@@ -186,8 +198,9 @@ class Llama {
       for (size_t h = 0; h < group; ++h) {
         Rotate(t, s.q.Row(t) + offset + h * c().head_dim, q_rot + h * s.q_rot.stride);
       }
-      Attend<K>(cache.Slot(layer, kv_head), position + t + 1, q_rot, s.q_rot.stride, group, c().attention_scale,
-                s.scores.Row(scratch_row), s.scores.stride, s.att.Row(t) + offset, c().head_dim);
+      Attend<K>(cache.Slot(layer, kv_head), position + t + 1, q_rot, s.q_rot.stride, group,
+                c().attention_scale, s.scores.Row(scratch_row), s.scores.stride,
+                s.att.Row(t) + offset, c().head_dim);
     }
 
     void FeedForwardBlock(const LayerView& w) {
@@ -196,7 +209,8 @@ class Llama {
       const auto [begin, end] = worker.Share(Units(gate));
       // A unit of gate, the unit of up beside it, then SwiGLU while both are in cache.
       for (size_t unit = begin; unit < end; ++unit) {
-        const PanelRange panels = {unit * kPanelsPerUnit, std::min((unit + 1) * kPanelsPerUnit, gate.panels())};
+        const PanelRange panels = {unit * kPanelsPerUnit,
+                                   std::min((unit + 1) * kPanelsPerUnit, gate.panels())};
         Gemm<K>(gate, panels, xn.data, xn.stride, tokens.size(), s.gate.data, s.gate.stride);
         Gemm<K>(w.w13.second, panels, xn.data, xn.stride, tokens.size(), s.up.data, s.up.stride);
         const size_t first = unit * kUnitRows;

@@ -12,11 +12,13 @@
 namespace tvl {
 
 // Types that PackPanel can write.
-constexpr bool IsPackable(WeightType type) { return type == WeightType::kF32 || type == WeightType::kF16; }
+constexpr bool IsPackable(WeightType type) {
+  return type == WeightType::kF32 || type == WeightType::kF16;
+}
 
-// Writes one panel. rows: 16 pointers to `cols` floats each, null for a padding row. out: PanelBytes(type, cols) bytes,
-// 64-byte aligned; all of it is written, padding as +0. f16 rounds to nearest even.
-// REQUIRES: IsPackable(type).
+// Writes one panel. rows: 16 pointers to `cols` floats each, null for a padding row. out:
+// PanelBytes(type, cols) bytes, 64-byte aligned; all of it is written, padding as +0. f16 rounds to
+// nearest even. REQUIRES: IsPackable(type).
 inline void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte* out) {
   std::memset(out, 0, PanelBytes(type, cols));
   for (size_t r = 0; r < kPanelRows; ++r) {

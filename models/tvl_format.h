@@ -1,4 +1,5 @@
-// Structures of the .tvl file, as specified in models/TVL_FORMAT.md. Private to the reader and the writer.
+// Structures of the .tvl file, as specified in models/TVL_FORMAT.md. Private to the reader and the
+// writer.
 #ifndef TVL_MODELS_TVL_FORMAT_H_
 #define TVL_MODELS_TVL_FORMAT_H_
 
@@ -10,7 +11,8 @@
 
 namespace tvl::format {
 
-static_assert(std::endian::native == std::endian::little, "the file is used in place, and it is little-endian");
+static_assert(std::endian::native == std::endian::little,
+              "the file is used in place, and it is little-endian");
 
 inline constexpr uint8_t kMagic[8] = {0x89, 'T', 'V', 'L', '\r', '\n', 0x1a, '\n'};
 inline constexpr uint16_t kMajor = 1;
@@ -77,7 +79,8 @@ static_assert(sizeof(DirectoryEntry) == 128);
 inline constexpr uint32_t kEntryRequired = 1;
 inline constexpr uint32_t kEntryInterleaved = 2;
 
-// Bytes of a tensor's data, padding included. REQUIRES: rows and cols below 2^32 and a type of the format.
+// Bytes of a tensor's data, padding included. REQUIRES: rows and cols below 2^32 and a type of the
+// format.
 constexpr uint64_t TensorBytes(uint32_t type, uint32_t flags, uint64_t rows, uint64_t cols) {
   if (type == kTypeVector) return RoundUp(cols * sizeof(float), kLineBytes);
   const uint64_t panel_bytes = PanelBytes(static_cast<WeightType>(type), cols);
@@ -86,7 +89,8 @@ constexpr uint64_t TensorBytes(uint32_t type, uint32_t flags, uint64_t rows, uin
 }
 
 constexpr bool IsTileType(uint32_t type) {
-  return type >= static_cast<uint32_t>(WeightType::kF32) && type <= static_cast<uint32_t>(WeightType::kQ4M);
+  return type >= static_cast<uint32_t>(WeightType::kF32) &&
+         type <= static_cast<uint32_t>(WeightType::kQ4M);
 }
 
 }  // namespace tvl::format

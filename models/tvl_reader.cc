@@ -27,9 +27,13 @@ std::string Expected(absl::string_view field, uint64_t expected, uint64_t found)
 }
 
 // False also when offset + bytes overflows.
-bool Fits(uint64_t offset, uint64_t bytes, uint64_t size) { return offset <= size && bytes <= size - offset; }
+bool Fits(uint64_t offset, uint64_t bytes, uint64_t size) {
+  return offset <= size && bytes <= size - offset;
+}
 
-std::string LayerTensor(size_t layer, absl::string_view tensor) { return absl::StrCat("layers.", layer, ".", tensor); }
+std::string LayerTensor(size_t layer, absl::string_view tensor) {
+  return absl::StrCat("layers.", layer, ".", tensor);
+}
 
 }  // namespace
 
@@ -61,17 +65,21 @@ absl::Status TvlReader::ParseHeader() {
   if (compared == 0 || std::memcmp(bytes_.data(), format::kMagic, compared) != 0) {
     return Error("magic: not a .tvl file; use `tvl convert` to make one from a checkpoint");
   }
-  if (bytes_.size() < sizeof(h)) return Error(Expected("file size: at least a header of bytes", sizeof(h), bytes_.size()));
+  if (bytes_.size() < sizeof(h))
+    return Error(Expected("file size: at least a header of bytes", sizeof(h), bytes_.size()));
   std::memcpy(&h, bytes_.data(), sizeof(h));
   if (h.major != format::kMajor) {
-    return Error(absl::StrCat("major version: expected ", format::kMajor, ", found ", h.major,
-                              h.major > format::kMajor ? "; a newer tvl is needed to read this file" : ""));
+    return Error(
+        absl::StrCat("major version: expected ", format::kMajor, ", found ", h.major,
+                     h.major > format::kMajor ? "; a newer tvl is needed to read this file" : ""));
   }
   if (h.file_size != bytes_.size()) {
-    return Error(absl::StrCat("file size: expected ", h.file_size, " bytes as the header says, found ", bytes_.size(),
+    return Error(absl::StrCat("file size: expected ", h.file_size,
+                              " bytes as the header says, found ", bytes_.size(),
                               h.file_size > bytes_.size() ? "; the file is truncated" : ""));
   }
-  if (h.alignment != format::kDataAlignment) return Error(Expected("alignment", format::kDataAlignment, h.alignment));
+  if (h.alignment != format::kDataAlignment)
+    return Error(Expected("alignment", format::kDataAlignment, h.alignment));
   if (h.reserved != 0) return Error(Expected("reserved header field", 0, h.reserved));
   const struct {
     const char* field;
@@ -82,11 +90,13 @@ absl::Status TvlReader::ParseHeader() {
                   {"tokenizer_offset", h.tokenizer_offset, 0}};
   for (const auto& section : sections) {
     if (section.offset % format::kSectionAlignment != 0) {
-      return Error(absl::StrCat(section.field, ": expected a multiple of 64, found ", section.offset));
+      return Error(
+          absl::StrCat(section.field, ": expected a multiple of 64, found ", section.offset));
     }
     if (!Fits(section.offset, section.bytes, bytes_.size())) {
-      return Error(absl::StrCat(section.field, ": the section of ", section.bytes, " bytes at ", section.offset,
-                                " ends after the file's ", bytes_.size(), " bytes"));
+      return Error(absl::StrCat(section.field, ": the section of ", section.bytes, " bytes at ",
+                                section.offset, " ends after the file's ", bytes_.size(),
+                                " bytes"));
     }
   }
   if (h.config_offset == 0) return Error("config_offset: expected a section, found 0");
@@ -94,7 +104,8 @@ absl::Status TvlReader::ParseHeader() {
   std::memcpy(&config_bytes_, bytes_.data() + h.config_offset, sizeof(uint32_t));
   if (config_bytes_ < sizeof(uint32_t) || config_bytes_ % sizeof(uint32_t) != 0 ||
       !Fits(h.config_offset, config_bytes_, bytes_.size())) {
-    return Error(absl::StrCat("config_bytes: expected a multiple of 4 that ends within the file, found ", config_bytes_));
+    return Error(absl::StrCat(
+        "config_bytes: expected a multiple of 4 that ends within the file, found ", config_bytes_));
   }
   Xxh3Stream stream;
   stream.Update(bytes_.first(offsetof(format::Header, checksum)));
@@ -102,8 +113,9 @@ absl::Status TvlReader::ParseHeader() {
   stream.Update(bytes_.subspan(h.directory_offset, h.entry_count * sizeof(DirectoryEntry)));
   const uint64_t checksum = stream.Digest();
   if (checksum != h.checksum) {
-    return Error(absl::StrFormat("header checksum: expected %016x, found %016x; header, config or directory is damaged",
-                                 h.checksum, checksum));
+    return Error(absl::StrFormat(
+        "header checksum: expected %016x, found %016x; header, config or directory is damaged",
+        h.checksum, checksum));
   }
   major_ = h.major;
   minor_ = h.minor;
@@ -120,15 +132,20 @@ absl::Status TvlReader::ParseConfig() {
   std::memcpy(&c, section, std::min<size_t>(config_bytes_, sizeof(c)));
   for (size_t i = sizeof(c); i < config_bytes_; ++i) {
     if (section[i] != std::byte{0}) {
-      return Error(absl::StrCat("config byte ", i, ": expected 0, found a field of a newer version; a newer tvl is needed"));
+      return Error(
+          absl::StrCat("config byte ", i,
+                       ": expected 0, found a field of a newer version; a newer tvl is needed"));
     }
   }
   if ((c.flags & ~format::kConfigTiedClassifier) != 0) {
     return Error(absl::StrCat("config field flags: expected 0 or 1, found ", c.flags));
   }
-  if (c.sliding_window != 0) return Error(Expected("config field sliding_window", 0, c.sliding_window));
-  if (c.attention_soft_cap != 0) return Error("config field attention_soft_cap: expected 0, found another value");
-  if (c.logit_soft_cap != 0) return Error("config field logit_soft_cap: expected 0, found another value");
+  if (c.sliding_window != 0)
+    return Error(Expected("config field sliding_window", 0, c.sliding_window));
+  if (c.attention_soft_cap != 0)
+    return Error("config field attention_soft_cap: expected 0, found another value");
+  if (c.logit_soft_cap != 0)
+    return Error("config field logit_soft_cap: expected 0, found another value");
   config_ = {.architecture = static_cast<Architecture>(c.architecture),
              .dim = c.dim,
              .hidden_dim = c.hidden_dim,
@@ -169,36 +186,47 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   const char* name_begin = reinterpret_cast<const char*>(at);
   const size_t name_length = strnlen(name_begin, sizeof(e.name));
   const absl::string_view name(name_begin, name_length);
-  const bool printable = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-  const bool filled = std::all_of(e.name + name_length, e.name + sizeof(e.name), [](char c) { return c == 0; });
+  const bool printable =
+      std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+  const bool filled =
+      std::all_of(e.name + name_length, e.name + sizeof(e.name), [](char c) { return c == 0; });
   if (name.empty() || name_length == sizeof(e.name) || !printable || !filled) {
-    return Error(absl::StrCat("directory entry ", index, ", field name: expected 1 to 63 printable ASCII characters and zeros"));
+    return Error(
+        absl::StrCat("directory entry ", index,
+                     ", field name: expected 1 to 63 printable ASCII characters and zeros"));
   }
-  const auto error = [&](absl::string_view what) { return Error(absl::StrCat("tensor ", name, ", field ", what)); };
+  const auto error = [&](absl::string_view what) {
+    return Error(absl::StrCat("tensor ", name, ", field ", what));
+  };
   if ((e.flags & ~(format::kEntryRequired | format::kEntryInterleaved)) != 0) {
     return error(absl::StrCat("flags: expected 0 to 3, found ", e.flags));
   }
   if (!format::IsTileType(e.type) && e.type != format::kTypeVector) {
     if ((e.flags & format::kEntryRequired) == 0) return absl::OkStatus();
-    return error(absl::StrCat("type: found ", e.type, ", which this version does not know but the file requires"));
+    return error(absl::StrCat("type: found ", e.type,
+                              ", which this version does not know but the file requires"));
   }
-  if (e.reserved[0] != 0 || e.reserved[1] != 0) return error("reserved: expected 0, found another value");
-  if (e.offset % kLineBytes != 0) return error(absl::StrCat("offset: expected a multiple of 64, found ", e.offset));
+  if (e.reserved[0] != 0 || e.reserved[1] != 0)
+    return error("reserved: expected 0, found another value");
+  if (e.offset % kLineBytes != 0)
+    return error(absl::StrCat("offset: expected a multiple of 64, found ", e.offset));
   if (!Fits(e.offset, e.bytes, bytes_.size())) {
-    return error(absl::StrCat("bytes: ", e.bytes, " bytes at offset ", e.offset, " end after the file's ", bytes_.size(),
-                              " bytes"));
+    return error(absl::StrCat("bytes: ", e.bytes, " bytes at offset ", e.offset,
+                              " end after the file's ", bytes_.size(), " bytes"));
   }
   // Within these bounds TensorBytes cannot overflow.
   constexpr uint64_t kMaxRows = uint64_t{1} << 24, kMaxCols = uint64_t{1} << 22;
-  if (e.rows == 0 || e.rows > kMaxRows) return error(absl::StrCat("rows: expected 1 to ", kMaxRows, ", found ", e.rows));
-  if (e.cols == 0 || e.cols > kMaxCols) return error(absl::StrCat("cols: expected 1 to ", kMaxCols, ", found ", e.cols));
+  if (e.rows == 0 || e.rows > kMaxRows)
+    return error(absl::StrCat("rows: expected 1 to ", kMaxRows, ", found ", e.rows));
+  if (e.cols == 0 || e.cols > kMaxCols)
+    return error(absl::StrCat("cols: expected 1 to ", kMaxCols, ", found ", e.cols));
   if (e.type == format::kTypeVector && (e.rows != 1 || (e.flags & format::kEntryInterleaved))) {
     return error(absl::StrCat("rows: expected 1 in a vector that is no pair, found ", e.rows));
   }
   const uint64_t expected_bytes = format::TensorBytes(e.type, e.flags, e.rows, e.cols);
   if (e.bytes != expected_bytes) return error(Expected("bytes", expected_bytes, e.bytes));
-  tensors_.push_back({name, e.type, (e.flags & format::kEntryInterleaved) != 0, e.rows, e.cols, e.offset,
-                      bytes_.subspan(e.offset, e.bytes), e.checksum});
+  tensors_.push_back({name, e.type, (e.flags & format::kEntryInterleaved) != 0, e.rows, e.cols,
+                      e.offset, bytes_.subspan(e.offset, e.bytes), e.checksum});
   return absl::OkStatus();
 }
 
@@ -207,18 +235,23 @@ absl::Status TvlReader::CheckOverlap() const {
     uint64_t begin, end;
     absl::string_view what;
   };
-  std::vector<Extent> extents = {{0, sizeof(format::Header), "the header"},
-                                 {config_offset_, config_offset_ + config_bytes_, "the config section"},
-                                 {directory_offset_, directory_offset_ + entry_count_ * sizeof(DirectoryEntry), "the directory"}};
+  std::vector<Extent> extents = {
+      {0, sizeof(format::Header), "the header"},
+      {config_offset_, config_offset_ + config_bytes_, "the config section"},
+      {directory_offset_, directory_offset_ + entry_count_ * sizeof(DirectoryEntry),
+       "the directory"}};
   if (has_tokenizer()) {
-    extents.push_back({tokenizer_offset_, tokenizer_offset_ + tokenizer_section_.size(), "the tokenizer section"});
+    extents.push_back({tokenizer_offset_, tokenizer_offset_ + tokenizer_section_.size(),
+                       "the tokenizer section"});
   }
-  for (const TensorInfo& t : tensors_) extents.push_back({t.offset, t.offset + t.data.size(), t.name});
-  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  for (const TensorInfo& t : tensors_)
+    extents.push_back({t.offset, t.offset + t.data.size(), t.name});
+  std::stable_sort(extents.begin(), extents.end(),
+                   [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   for (size_t i = 1; i < extents.size(); ++i) {
     if (extents[i].begin < extents[i - 1].end) {
-      return Error(absl::StrCat("offset: ", extents[i].what, " at ", extents[i].begin, " overlaps ", extents[i - 1].what,
-                                ", which ends at ", extents[i - 1].end));
+      return Error(absl::StrCat("offset: ", extents[i].what, " at ", extents[i].begin, " overlaps ",
+                                extents[i - 1].what, ", which ends at ", extents[i - 1].end));
     }
   }
   return absl::OkStatus();
@@ -236,53 +269,63 @@ absl::Status TvlReader::ParseTokenizerSection() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<const TensorInfo*> TvlReader::Find(absl::string_view tensor, uint64_t rows, uint64_t cols) const {
+absl::StatusOr<const TensorInfo*> TvlReader::Find(absl::string_view tensor, uint64_t rows,
+                                                  uint64_t cols) const {
   const auto it = by_name_.find(tensor);
-  if (it == by_name_.end()) return Error(absl::StrCat("tensor ", tensor, ": it is missing from the directory"));
+  if (it == by_name_.end())
+    return Error(absl::StrCat("tensor ", tensor, ": it is missing from the directory"));
   const TensorInfo& info = tensors_[it->second];
   if (info.rows != rows || info.cols != cols) {
-    return Error(absl::StrCat("tensor ", tensor, ": expected the shape (", rows, ", ", cols, ") by the config, found (",
-                              info.rows, ", ", info.cols, ")"));
+    return Error(absl::StrCat("tensor ", tensor, ": expected the shape (", rows, ", ", cols,
+                              ") by the config, found (", info.rows, ", ", info.cols, ")"));
   }
   return &info;
 }
 
-absl::Status TvlReader::BindVector(absl::string_view tensor, uint64_t cols, std::span<const float>* out) const {
+absl::Status TvlReader::BindVector(absl::string_view tensor, uint64_t cols,
+                                   std::span<const float>* out) const {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, 1, cols);
   if (!info.ok()) return info.status();
   if ((*info)->type != format::kTypeVector) {
-    return Error(absl::StrCat("tensor ", tensor, ": expected the type vector, found ", TensorTypeName((*info)->type)));
+    return Error(absl::StrCat("tensor ", tensor, ": expected the type vector, found ",
+                              TensorTypeName((*info)->type)));
   }
   *out = {reinterpret_cast<const float*>((*info)->data.data()), cols};
   return absl::OkStatus();
 }
 
-absl::Status TvlReader::BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols, TileMatrix* out) const {
+absl::Status TvlReader::BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols,
+                                   TileMatrix* out) const {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, rows, cols);
   if (!info.ok()) return info.status();
   if (!format::IsTileType((*info)->type) || (*info)->interleaved) {
-    return Error(absl::StrCat("tensor ", tensor, ": expected one matrix of tiles, found ", TensorTypeName((*info)->type),
+    return Error(absl::StrCat("tensor ", tensor, ": expected one matrix of tiles, found ",
+                              TensorTypeName((*info)->type),
                               (*info)->interleaved ? " interleaved" : ""));
   }
   *out = DenseTileMatrix((*info)->data.data(), static_cast<WeightType>((*info)->type), rows, cols);
   return absl::OkStatus();
 }
 
-absl::Status TvlReader::BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols, TilePair* out) const {
+absl::Status TvlReader::BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols,
+                                 TilePair* out) const {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, rows, cols);
   if (!info.ok()) return info.status();
   if (!format::IsTileType((*info)->type) || !(*info)->interleaved) {
-    return Error(absl::StrCat("tensor ", tensor, ": expected an interleaved pair of tiles, found one ",
+    return Error(absl::StrCat("tensor ", tensor,
+                              ": expected an interleaved pair of tiles, found one ",
                               TensorTypeName((*info)->type)));
   }
-  *out = InterleavedTilePair((*info)->data.data(), static_cast<WeightType>((*info)->type), rows, cols);
+  *out =
+      InterleavedTilePair((*info)->data.data(), static_cast<WeightType>((*info)->type), rows, cols);
   return absl::OkStatus();
 }
 
 absl::Status TvlReader::BindLayer(size_t index, LayerView* layer) {
   const ModelConfig& c = config_;
   const auto name = [&](absl::string_view tensor) { return LayerTensor(index, tensor); };
-  if (absl::Status s = BindVector(name("attention_norm"), c.dim, &layer->attention_norm); !s.ok()) return s;
+  if (absl::Status s = BindVector(name("attention_norm"), c.dim, &layer->attention_norm); !s.ok())
+    return s;
   if (absl::Status s = BindMatrix(name("wq"), c.q_dim(), c.dim, &layer->wq); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wk"), c.kv_dim(), c.dim, &layer->wk); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wv"), c.kv_dim(), c.dim, &layer->wv); !s.ok()) return s;
@@ -297,12 +340,17 @@ absl::Status TvlReader::BindWeights() {
   View::Weights& w = *weights_;
   w.config = config_;
   w.layers.resize(config_.n_layers);
-  if (absl::Status s = BindVector("rope.inv_freq", config_.rope_dims / 2, &w.rope_inv_freq); !s.ok()) return s;
+  if (absl::Status s = BindVector("rope.inv_freq", config_.rope_dims / 2, &w.rope_inv_freq);
+      !s.ok())
+    return s;
   for (const float f : w.rope_inv_freq) {
     // The angle of the last position must stay within the range of the sine routine.
-    if (!(std::fabs(f) <= 32.0f)) return Error("tensor rope.inv_freq: expected numbers of magnitude up to 32, found another");
+    if (!(std::fabs(f) <= 32.0f))
+      return Error("tensor rope.inv_freq: expected numbers of magnitude up to 32, found another");
   }
-  if (absl::Status s = BindMatrix("token_embedding", config_.vocab_size, config_.dim, &w.embedding); !s.ok()) return s;
+  if (absl::Status s = BindMatrix("token_embedding", config_.vocab_size, config_.dim, &w.embedding);
+      !s.ok())
+    return s;
   for (size_t i = 0; i < config_.n_layers; ++i) {
     if (absl::Status s = BindLayer(i, &w.layers[i]); !s.ok()) return s;
   }
@@ -324,8 +372,9 @@ uint64_t TvlReader::BytesPerToken() const {
 absl::Status TvlReader::VerifyTensor(const TensorInfo& tensor) const {
   const uint64_t found = Xxh3(tensor.data);
   if (found == tensor.checksum) return absl::OkStatus();
-  return absl::DataLossError(absl::StrFormat("%s: tensor %s: expected the checksum %016x, found %016x; its data is damaged",
-                                             name_, tensor.name, tensor.checksum, found));
+  return absl::DataLossError(absl::StrFormat(
+      "%s: tensor %s: expected the checksum %016x, found %016x; its data is damaged", name_,
+      tensor.name, tensor.checksum, found));
 }
 
 absl::Status TvlReader::VerifyTokenizer() const {
@@ -337,10 +386,11 @@ absl::Status TvlReader::VerifyTokenizer() const {
 
 absl::Status TvlReader::ComputableStatus() const {
   for (const TensorInfo& tensor : tensors_) {
-    if (tensor.type == format::kTypeVector || IsComputable(static_cast<WeightType>(tensor.type))) continue;
-    return absl::UnimplementedError(absl::StrCat(name_, ": tensor ", tensor.name, ": its type ",
-                                                 TensorTypeName(tensor.type),
-                                                 " is valid, but this version computes with f32 and f16 only"));
+    if (tensor.type == format::kTypeVector || IsComputable(static_cast<WeightType>(tensor.type)))
+      continue;
+    return absl::UnimplementedError(
+        absl::StrCat(name_, ": tensor ", tensor.name, ": its type ", TensorTypeName(tensor.type),
+                     " is valid, but this version computes with f32 and f16 only"));
   }
   return absl::OkStatus();
 }

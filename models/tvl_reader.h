@@ -24,7 +24,7 @@ namespace tvl {
 // One directory entry, as parsed.
 struct TensorInfo {
   absl::string_view name;  // points into the file
-  uint32_t type = 0;      // as in TVL_FORMAT.md
+  uint32_t type = 0;       // as in TVL_FORMAT.md
   bool interleaved = false;
   uint64_t rows = 0;
   uint64_t cols = 0;
@@ -36,13 +36,14 @@ struct TensorInfo {
 // "f32", "vector" ... for printing.
 const char* TensorTypeName(uint32_t type);
 
-// A parsed file. Immutable; safe to share between threads. Points into the bytes that it was made from, which must
-// outlive it.
+// A parsed file. Immutable; safe to share between threads. Points into the bytes that it was made
+// from, which must outlive it.
 class TvlReader {
  public:
-  // Parses the bytes of a whole file, 64-byte aligned. `name` (usually the path) begins every error, which names the
-  // field, what was expected and what was found. Costs time in proportion to the directory, not to the weights; the
-  // checksums of tensors and tokenizer are not looked at (see Verify).
+  // Parses the bytes of a whole file, 64-byte aligned. `name` (usually the path) begins every
+  // error, which names the field, what was expected and what was found. Costs time in proportion to
+  // the directory, not to the weights; the checksums of tensors and tokenizer are not looked at
+  // (see Verify).
   static absl::StatusOr<TvlReader> Parse(std::span<const std::byte> bytes, std::string name);
 
   const std::string& name() const { return name_; }
@@ -56,7 +57,8 @@ class TvlReader {
   const TokenizerView& tokenizer() const { return *tokenizer_; }
   std::span<const std::byte> tokenizer_section() const { return tokenizer_section_; }
 
-  // Bytes of weights that are read to decode one token: all tensors but an untied embedding, of which one row is read.
+  // Bytes of weights that are read to decode one token: all tensors but an untied embedding, of
+  // which one row is read.
   uint64_t BytesPerToken() const;
 
   // Recomputes the checksum of one tensor. DataLoss naming the tensor if it differs.
@@ -64,7 +66,8 @@ class TvlReader {
   // That of the tokenizer; OK if there is none.
   absl::Status VerifyTokenizer() const;
 
-  // The weights, for Llama<>. REQUIRES: ComputableStatus() is OK. Valid as long as the bytes and this object's moves.
+  // The weights, for Llama<>. REQUIRES: ComputableStatus() is OK. Valid as long as the bytes and
+  // this object's moves.
   class View {
    public:
     const ModelConfig& config() const { return weights_->config; }
@@ -89,7 +92,8 @@ class TvlReader {
   };
   View view() const { return View(weights_.get()); }
 
-  // OK if this version can compute with every weight type in the file; else Unimplemented naming tensor and type.
+  // OK if this version can compute with every weight type in the file; else Unimplemented naming
+  // tensor and type.
   absl::Status ComputableStatus() const;
 
  private:
@@ -103,10 +107,14 @@ class TvlReader {
   absl::Status ParseTokenizerSection();
   absl::Status BindWeights();
   absl::Status BindLayer(size_t index, LayerView* layer);
-  absl::StatusOr<const TensorInfo*> Find(absl::string_view tensor, uint64_t rows, uint64_t cols) const;
-  absl::Status BindVector(absl::string_view tensor, uint64_t cols, std::span<const float>* out) const;
-  absl::Status BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols, TileMatrix* out) const;
-  absl::Status BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols, TilePair* out) const;
+  absl::StatusOr<const TensorInfo*> Find(absl::string_view tensor, uint64_t rows,
+                                         uint64_t cols) const;
+  absl::Status BindVector(absl::string_view tensor, uint64_t cols,
+                          std::span<const float>* out) const;
+  absl::Status BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols,
+                          TileMatrix* out) const;
+  absl::Status BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols,
+                        TilePair* out) const;
   absl::Status Error(absl::string_view what) const;
 
   std::string name_;
@@ -123,7 +131,8 @@ class TvlReader {
   std::map<absl::string_view, size_t> by_name_;
   std::optional<TokenizerView> tokenizer_;
   std::span<const std::byte> tokenizer_section_;
-  std::unique_ptr<View::Weights> weights_;  // at an address of its own, so that views survive moves of the reader
+  std::unique_ptr<View::Weights>
+      weights_;  // at an address of its own, so that views survive moves of the reader
 };
 
 static_assert(ModelView<TvlReader::View>);

@@ -40,9 +40,11 @@ std::vector<Tensor> ListTensors(const ModelSource& model) {
   const ModelConfig& c = model.config;
   std::vector<Tensor> tensors;
   const auto vector = [&](std::string name, const float* data, size_t size) {
-    tensors.push_back({.name = std::move(name), .vector = data, .vector_size = static_cast<uint32_t>(size)});
+    tensors.push_back(
+        {.name = std::move(name), .vector = data, .vector_size = static_cast<uint32_t>(size)});
   };
-  const auto matrix = [&](std::string name, const MatrixSource& m, const MatrixSource* second = nullptr) {
+  const auto matrix = [&](std::string name, const MatrixSource& m,
+                          const MatrixSource* second = nullptr) {
     tensors.push_back({.name = std::move(name), .first = &m, .second = second});
   };
   vector("rope.inv_freq", model.rope_inv_freq.data(), model.rope_inv_freq.size());
@@ -116,7 +118,8 @@ class DataWriter {
   absl::Status Write(const Tensor& tensor, DirectoryEntry* entry) {
     hash_.Reset();
     offset_ = entry->offset;
-    absl::Status status = tensor.vector != nullptr ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry);
+    absl::Status status =
+        tensor.vector != nullptr ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry);
     if (status.ok()) status = Flush();
     entry->checksum = hash_.Digest();
     return status;
@@ -168,7 +171,8 @@ class DataWriter {
     offset_ += buffer_.size();
     done_ += buffer_.size();
     buffer_.clear();
-    if (options_.progress) options_.progress(done_, total_);
+    if (options_.progress && !options_.progress(done_, total_))
+      return absl::CancelledError("the writing was stopped");
     return absl::OkStatus();
   }
 
@@ -193,11 +197,12 @@ uint64_t HeaderChecksum(const format::Header& header, const format::Config& conf
 
 }  // namespace
 
-absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section, const std::string& path,
-                      const TvlWriteOptions& options) {
+absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
+                      const std::string& path, const TvlWriteOptions& options) {
   if (absl::Status s = ValidateModelConfig(model.config); !s.ok()) return s;
   if (!IsPackable(options.type)) {
-    return absl::InvalidArgumentError(absl::StrCat("weight type ", WeightTypeName(options.type), ": expected f32 or f16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("weight type ", WeightTypeName(options.type), ": expected f32 or f16"));
   }
   const std::vector<Tensor> tensors = ListTensors(model);
   const format::Config config = EncodeConfig(model.config);
@@ -208,7 +213,8 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   header.minor = format::kMinor;
   header.alignment = format::kDataAlignment;
   header.config_offset = sizeof(header);
-  header.directory_offset = RoundUp(header.config_offset + sizeof(config), format::kSectionAlignment);
+  header.directory_offset =
+      RoundUp(header.config_offset + sizeof(config), format::kSectionAlignment);
   header.entry_count = static_cast<uint32_t>(tensors.size());
   uint64_t end = header.directory_offset + tensors.size() * sizeof(DirectoryEntry);
   if (!tokenizer_section.empty()) {
@@ -233,7 +239,9 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   header.checksum = HeaderChecksum(header, config, directory);
   if (absl::Status s = file->WriteAt(0, AsBytes(header)); !s.ok()) return s;
   if (absl::Status s = file->WriteAt(header.config_offset, AsBytes(config)); !s.ok()) return s;
-  if (absl::Status s = file->WriteAt(header.directory_offset, std::as_bytes(std::span(directory))); !s.ok()) return s;
+  if (absl::Status s = file->WriteAt(header.directory_offset, std::as_bytes(std::span(directory)));
+      !s.ok())
+    return s;
   if (!tokenizer_section.empty()) {
     const auto bytes = std::as_bytes(std::span(tokenizer_section.data(), tokenizer_section.size()));
     if (absl::Status s = file->WriteAt(header.tokenizer_offset, bytes); !s.ok()) return s;

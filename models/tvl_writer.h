@@ -14,12 +14,14 @@
 
 namespace tvl {
 
-// Row-major f32 weights wherever an importer finds them. Row r of the result is row SourceRow(r) of the data.
+// Row-major f32 weights wherever an importer finds them. Row r of the result is row SourceRow(r) of
+// the data.
 struct MatrixSource {
   const float* data = nullptr;  // (rows, cols), contiguous; any alignment of float
   uint32_t rows = 0;
   uint32_t cols = 0;
-  // When not 0, the rows of each head of so many dimensions are reordered from RoPE pairs (2i, 2i + 1) to (i, i + d / 2).
+  // When not 0, the rows of each head of so many dimensions are reordered from RoPE pairs (2i, 2i +
+  // 1) to (i, i + d / 2).
   uint32_t interleaved_rope_head_dim = 0;
 
   const float* Row(size_t r) const { return data + SourceRow(r) * cols; }
@@ -37,7 +39,8 @@ struct LayerSource {
   MatrixSource w1, w2, w3;
 };
 
-// A whole model in its source's memory, which must outlive the writing. Shapes are those of the configuration.
+// A whole model in its source's memory, which must outlive the writing. Shapes are those of the
+// configuration.
 struct ModelSource {
   ModelConfig config;
   std::vector<float> rope_inv_freq;  // (rope_dims / 2)
@@ -49,14 +52,16 @@ struct ModelSource {
 
 struct TvlWriteOptions {
   WeightType type = WeightType::kF32;  // of all matrices; f32 or f16
-  // Called now and then with the bytes of tensor data written and their total.
-  std::function<void(uint64_t done, uint64_t total)> progress;
+  // Called now and then with the bytes of tensor data written and their total. False stops the
+  // writing: Cancelled.
+  std::function<bool(uint64_t done, uint64_t total)> progress;
 };
 
-// Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically. InvalidArgument for an
-// invalid configuration or type, otherwise the operating system's error; nothing is left behind on error.
-absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section, const std::string& path,
-                      const TvlWriteOptions& options);
+// Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically.
+// InvalidArgument for an invalid configuration or type, otherwise the operating system's error;
+// nothing is left behind on error.
+absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
+                      const std::string& path, const TvlWriteOptions& options);
 
 }  // namespace tvl
 

@@ -15,12 +15,13 @@
 
 namespace tvl {
 
-// The draw depends on the seed, the step and the logits alone. Probabilities are summed in order of id in double, so
-// that a vocabulary of any size leaves the tail its due. Temperature 0 is greedy.
+// The draw depends on the seed, the step and the logits alone. Probabilities are summed in order of
+// id in double, so that a vocabulary of any size leaves the tail its due. Temperature 0 is greedy.
 class Temperature {
  public:
   // REQUIRES: temperature >= 0 and finite.
-  explicit Temperature(float temperature, uint64_t seed = 0) : temperature_(temperature), seed_(seed) {}
+  explicit Temperature(float temperature, uint64_t seed = 0)
+      : temperature_(temperature), seed_(seed) {}
 
   // Overwrites `logits` with unnormalised probabilities.
   TokenId Sample(std::span<float> logits, const SampleContext& context) const {

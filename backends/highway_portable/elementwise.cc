@@ -19,7 +19,8 @@ void HighwayPortable::AppendKey(const float* k, size_t position, const KvSlot& s
 void HighwayPortable::AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept {
   const bool first_of_quad = position % kDotChains == 0;
   for (size_t i = 0; i < slot.head_dim; i += kLanes) {
-    float* at = slot.values + i / kPanelRows * slot.value_panel_stride() + TileIndexF32(i % kPanelRows, position);
+    float* at = slot.values + i / kPanelRows * slot.value_panel_stride() +
+                TileIndexF32(i % kPanelRows, position);
     const size_t count = slot.head_dim - i;
     if (count >= kLanes) {
       hn::Store(hn::LoadU(d, v + i), d, at);
@@ -27,12 +28,13 @@ void HighwayPortable::AppendValue(const float* v, size_t position, const KvSlot&
       for (size_t j = 0; j < count; ++j) at[j] = v[i + j];
     }
     if (!first_of_quad) continue;
-    for (size_t ahead = 1; ahead < kDotChains; ++ahead) hn::Store(hn::Zero(d), d, at + ahead * kPanelRows);
+    for (size_t ahead = 1; ahead < kDotChains; ++ahead)
+      hn::Store(hn::Zero(d), d, at + ahead * kPanelRows);
   }
 }
 
-void HighwayPortable::RmsNorm(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight, size_t n, float epsilon,
-                              float* HWY_RESTRICT y) noexcept {
+void HighwayPortable::RmsNorm(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight,
+                              size_t n, float epsilon, float* HWY_RESTRICT y) noexcept {
   V sum[kVectors];
   for (size_t v = 0; v < kVectors; ++v) sum[v] = hn::Zero(d);
   const size_t whole = n / kPanelRows * kPanelRows;
@@ -44,7 +46,8 @@ void HighwayPortable::RmsNorm(const float* HWY_RESTRICT x, const float* HWY_REST
   }
   LaneSums lanes;
   for (size_t v = 0; v < kVectors; ++v) hn::Store(sum[v], d, lanes.lane + v * kLanes);
-  for (size_t i = whole; i < n; ++i) lanes.lane[i - whole] = std::fma(x[i], x[i], lanes.lane[i - whole]);
+  for (size_t i = whole; i < n; ++i)
+    lanes.lane[i - whole] = std::fma(x[i], x[i], lanes.lane[i - whole]);
   const float r = 1.0f / std::sqrt(lanes.Reduce() / static_cast<float>(n) + epsilon);
   const V vr = hn::Set(d, r);
   size_t i = 0;
@@ -54,7 +57,8 @@ void HighwayPortable::RmsNorm(const float* HWY_RESTRICT x, const float* HWY_REST
   for (; i < n; ++i) y[i] = (x[i] * r) * weight[i];
 }
 
-void HighwayPortable::Rope(const float* x, const float* cos, const float* sin, size_t dims, float* y) noexcept {
+void HighwayPortable::Rope(const float* x, const float* cos, const float* sin, size_t dims,
+                           float* y) noexcept {
   const size_t half = dims / 2;
   size_t i = 0;
   for (; i + kLanes <= half; i += kLanes) {
@@ -75,8 +79,8 @@ void HighwayPortable::Rope(const float* x, const float* cos, const float* sin, s
 
 namespace {
 
-// Scales s in place and returns the maximum of what is not NaN. Comparison and selection, not Max: the two targets'
-// instructions differ on NaN.
+// Scales s in place and returns the maximum of what is not NaN. Comparison and selection, not Max:
+// the two targets' instructions differ on NaN.
 float ScaleAndMax(float* s, size_t n, float scale) {
   V max = hn::Set(d, -std::numeric_limits<float>::infinity());
   size_t i = 0;
@@ -107,7 +111,8 @@ void HighwayPortable::Softmax(float* s, size_t n, float scale) noexcept {
   for (size_t i = 0; i < whole; i += kPanelRows) {
     for (size_t v = 0; v < kVectors; ++v) {
       const V difference = hn::Sub(hn::LoadU(d, s + i + v * kLanes), vmax);
-      const V e = hn::IfThenElse(hn::Lt(difference, hn::Set(d, kSoftmaxCut)), hn::Zero(d), VectorExp(difference));
+      const V e = hn::IfThenElse(hn::Lt(difference, hn::Set(d, kSoftmaxCut)), hn::Zero(d),
+                                 VectorExp(difference));
       hn::StoreU(e, d, s + i + v * kLanes);
       sum[v] = hn::Add(sum[v], e);
     }
@@ -139,7 +144,8 @@ void HighwayPortable::SwiGlu(const float* g, const float* u, size_t n, float* y)
 
 void HighwayPortable::Add(const float* x, size_t n, float* y) noexcept {
   size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) hn::StoreU(hn::Add(hn::LoadU(d, y + i), hn::LoadU(d, x + i)), d, y + i);
+  for (; i + kLanes <= n; i += kLanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, y + i), hn::LoadU(d, x + i)), d, y + i);
   for (; i < n; ++i) y[i] = y[i] + x[i];
 }
 

@@ -9,13 +9,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {
 
-// How far ahead of the loads lines are asked for. Measured on a Xeon with AVX-512, see the README's table: without any
-// prefetch f16 reaches 72% of the read bandwidth, because a hardware prefetcher stops at each 4 KiB page.
+// How far ahead of the loads lines are asked for. Measured on a Xeon with AVX-512, see the README's
+// table: without any prefetch f16 reaches 72% of the read bandwidth, because a hardware prefetcher
+// stops at each 4 KiB page.
 inline constexpr size_t kPrefetchL1 = 2048;
 inline constexpr size_t kPrefetchL2 = 12288;
 
-// Asks for the lines that `bytes` bytes of the stream at `at` will need later. Prefetches never fault, so the end of
-// the matrix needs no care: what follows it in the file is what is read next.
+// Asks for the lines that `bytes` bytes of the stream at `at` will need later. Prefetches never
+// fault, so the end of the matrix needs no care: what follows it in the file is what is read next.
 template <size_t kBytes>
 HWY_INLINE void PrefetchStream(const std::byte* at) {
   for (size_t line = 0; line < kBytes; line += kLineBytes) {
@@ -35,8 +36,8 @@ HWY_INLINE void StoreRows(const V (&chain)[kDotChains], size_t first, size_t row
 
 // One panel with one vector: every line is loaded once, in order.
 template <WeightType W>
-HWY_INLINE void PanelGemv(const std::byte* panel, size_t padded_cols, const float* HWY_RESTRICT x, size_t rows,
-                          float* HWY_RESTRICT y) {
+HWY_INLINE void PanelGemv(const std::byte* panel, size_t padded_cols, const float* HWY_RESTRICT x,
+                          size_t rows, float* HWY_RESTRICT y) {
   constexpr size_t kQuadBytes = PanelBytes(W, kDotChains);
   V chain[kVectors][kDotChains];
   for (size_t v = 0; v < kVectors; ++v) {
@@ -54,13 +55,15 @@ HWY_INLINE void PanelGemv(const std::byte* panel, size_t padded_cols, const floa
   for (size_t v = 0; v < kVectors; ++v) StoreRows(chain[v], v * kLanes, rows, y);
 }
 
-// Tokens that one pass over a vector of rows serves: as many as accumulators fit, with room for the weights.
+// Tokens that one pass over a vector of rows serves: as many as accumulators fit, with room for the
+// weights.
 inline constexpr size_t kTokenBlock = kRegisters == 32 ? 6 : 3;
 
 // kTokens tokens with kLanes rows of a panel, four chains each.
 template <WeightType W, size_t kTokens>
-HWY_INLINE void BlockGemm(const std::byte* panel, size_t padded_cols, size_t first, const float* HWY_RESTRICT x,
-                          size_t x_stride, size_t rows, float* HWY_RESTRICT y, size_t y_stride) {
+HWY_INLINE void BlockGemm(const std::byte* panel, size_t padded_cols, size_t first,
+                          const float* HWY_RESTRICT x, size_t x_stride, size_t rows,
+                          float* HWY_RESTRICT y, size_t y_stride) {
   V chain[kTokens][kDotChains];
   for (size_t t = 0; t < kTokens; ++t) {
     for (size_t c = 0; c < kDotChains; ++c) chain[t][c] = hn::Zero(d);
@@ -78,23 +81,24 @@ HWY_INLINE void BlockGemm(const std::byte* panel, size_t padded_cols, size_t fir
 
 // As BlockGemm for a number of tokens that is not known when compiling.
 template <WeightType W, size_t kTokens>
-HWY_INLINE void TailGemm(const std::byte* panel, size_t padded_cols, size_t first, const float* x, size_t x_stride,
-                         size_t tokens, size_t rows, float* y, size_t y_stride) {
+HWY_INLINE void TailGemm(const std::byte* panel, size_t padded_cols, size_t first, const float* x,
+                         size_t x_stride, size_t tokens, size_t rows, float* y, size_t y_stride) {
   if constexpr (kTokens > 0) {
     if (tokens != kTokens) {
-      return TailGemm<W, kTokens - 1>(panel, padded_cols, first, x, x_stride, tokens, rows, y, y_stride);
+      return TailGemm<W, kTokens - 1>(panel, padded_cols, first, x, x_stride, tokens, rows, y,
+                                      y_stride);
     }
     BlockGemm<W, kTokens>(panel, padded_cols, first, x, x_stride, rows, y, y_stride);
   }
 }
 
 template <WeightType W>
-HWY_INLINE void PanelGemm(const std::byte* panel, size_t padded_cols, const float* x, size_t x_stride, size_t tokens,
-                          size_t rows, float* y, size_t y_stride) {
+HWY_INLINE void PanelGemm(const std::byte* panel, size_t padded_cols, const float* x,
+                          size_t x_stride, size_t tokens, size_t rows, float* y, size_t y_stride) {
   for (size_t t = 0; t < tokens; t += kTokenBlock) {
     for (size_t first = 0; first < rows; first += kLanes) {
-      TailGemm<W, kTokenBlock>(panel, padded_cols, first, x + t * x_stride, x_stride, std::min(kTokenBlock, tokens - t),
-                               rows, y + t * y_stride, y_stride);
+      TailGemm<W, kTokenBlock>(panel, padded_cols, first, x + t * x_stride, x_stride,
+                               std::min(kTokenBlock, tokens - t), rows, y + t * y_stride, y_stride);
     }
   }
 }
@@ -104,47 +108,53 @@ HWY_INLINE void PanelGemm(const std::byte* panel, size_t padded_cols, const floa
 namespace tvl {
 
 template <WeightType W>
-  requires(IsComputable(W))
-void HighwayPortable::Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
+requires(IsComputable(W)) void HighwayPortable::Gemv(const TileMatrix& w, PanelRange panels,
+                                                     const float* x, float* y) noexcept {
   const size_t padded_cols = PaddedCols(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
-    highway_portable::PanelGemv<W>(w.Panel(p), padded_cols, x, w.RowsOfPanel(p), y + p * kPanelRows);
+    highway_portable::PanelGemv<W>(w.Panel(p), padded_cols, x, w.RowsOfPanel(p),
+                                   y + p * kPanelRows);
   }
 }
 
 template <WeightType W>
-  requires(IsComputable(W))
-void HighwayPortable::Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
-                           float* y, size_t y_stride) noexcept {
+requires(IsComputable(W)) void HighwayPortable::Gemm(const TileMatrix& w, PanelRange panels,
+                                                     const float* x, size_t x_stride, size_t tokens,
+                                                     float* y, size_t y_stride) noexcept {
   const size_t padded_cols = PaddedCols(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
-    highway_portable::PanelGemm<W>(w.Panel(p), padded_cols, x, x_stride, tokens, w.RowsOfPanel(p), y + p * kPanelRows,
-                                   y_stride);
+    highway_portable::PanelGemm<W>(w.Panel(p), padded_cols, x, x_stride, tokens, w.RowsOfPanel(p),
+                                   y + p * kPanelRows, y_stride);
   }
 }
 
 // A row is one lane of every line: scalar loads, some microseconds, once per token.
 template <WeightType W>
-  requires(IsComputable(W))
-void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
+requires(IsComputable(W)) void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row,
+                                                         float* out) noexcept {
   const std::byte* panel = w.Panel(row / kPanelRows);
   for (size_t c = 0; c < w.cols; ++c) {
     if constexpr (W == WeightType::kF32) {
       out[c] = reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, c)];
     } else {
-      out[c] = F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, c)]);
+      out[c] =
+          F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, c)]);
     }
   }
 }
 
-template void HighwayPortable::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
-template void HighwayPortable::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
-template void HighwayPortable::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
-                                                      float*, size_t) noexcept;
-template void HighwayPortable::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
-                                                      float*, size_t) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t, float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t, float*) noexcept;
+template void HighwayPortable::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
+                                                      float*) noexcept;
+template void HighwayPortable::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
+                                                      float*) noexcept;
+template void HighwayPortable::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
+                                                      size_t, size_t, float*, size_t) noexcept;
+template void HighwayPortable::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
+                                                      size_t, size_t, float*, size_t) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

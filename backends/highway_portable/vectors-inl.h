@@ -12,9 +12,10 @@
 #include "core/canonical_math.h"
 #include "core/tile.h"
 
-// The canonical order needs a fused MulAdd. Highway falls back to unfused targets silently when the flags miss a feature
-// (AVX2 wants -maes -mpclmul as well), so it is said here.
-static_assert(HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON,
+// The canonical order needs a fused MulAdd. Highway falls back to unfused targets silently when the
+// flags miss a feature (AVX2 wants -maes -mpclmul as well), so it is said here.
+static_assert(HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL ||
+                  HWY_TARGET == HWY_NEON,
               "highway_portable needs AVX2 (-march=x86-64-v3 -maes -mpclmul), AVX-512 or NEON");
 
 HWY_BEFORE_NAMESPACE();
@@ -42,7 +43,8 @@ HWY_INLINE V LoadWeights(const std::byte* panel, size_t k, size_t first) {
   } else {
     static_assert(W == WeightType::kF16);
     const hn::Rebind<hwy::float16_t, D> df16;
-    return hn::PromoteTo(d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(panel) + TileIndexF16(first, k)));
+    return hn::PromoteTo(
+        d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(panel) + TileIndexF16(first, k)));
   }
 }
 
@@ -65,8 +67,10 @@ HWY_INLINE V VectorExp(V x) {
   const V y = hn::Add(hn::Set(d, 1.0f), hn::MulAdd(hn::Mul(p, r), r, r));
   V result = hn::BitCast(d, hn::Add(hn::BitCast(du, y), hn::ShiftLeft<23>(n)));
   result = hn::IfThenElse(hn::Lt(x, hn::Set(d, C::kUnderflow)), hn::Zero(d), result);
-  result = hn::IfThenElse(hn::Gt(x, hn::Set(d, C::kOverflow)), hn::BitCast(d, hn::Set(du, 0x7f800000u)), result);
-  return hn::IfThenElse(hn::Ne(x, x), hn::BitCast(d, hn::Set(du, kCanonicalNaN)), result);
+  result = hn::IfThenElse(hn::Gt(x, hn::Set(d, C::kOverflow)),
+                          hn::BitCast(d, hn::Set(du, 0x7f800000u)), result);
+  // Not Ne(x, x): on x86 Highway 1.0.3 compares ordered there, which is false for NaN.
+  return hn::IfThenElse(hn::IsNaN(x), hn::BitCast(d, hn::Set(du, kCanonicalNaN)), result);
 }
 
 // The 16 lanes of a vector sum, on their way to one.

@@ -34,8 +34,8 @@ float ReduceLanes(float* lane) {
 }  // namespace
 
 template <WeightType W>
-  requires(IsComputable(W))
-void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
+requires(IsComputable(W)) void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels,
+                                                     const float* x, float* y) noexcept {
   const size_t padded_cols = PaddedCols(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
     for (size_t row = p * kPanelRows; row < p * kPanelRows + w.RowsOfPanel(p); ++row) {
@@ -49,26 +49,30 @@ void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels, const float* 
 }
 
 template <WeightType W>
-  requires(IsComputable(W))
-void ScalarReference::Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
-                           float* y, size_t y_stride) noexcept {
+requires(IsComputable(W)) void ScalarReference::Gemm(const TileMatrix& w, PanelRange panels,
+                                                     const float* x, size_t x_stride, size_t tokens,
+                                                     float* y, size_t y_stride) noexcept {
   for (size_t t = 0; t < tokens; ++t) Gemv<W>(w, panels, x + t * x_stride, y + t * y_stride);
 }
 
 template <WeightType W>
-  requires(IsComputable(W))
-void ScalarReference::EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
+requires(IsComputable(W)) void ScalarReference::EmbedRow(const TileMatrix& w, size_t row,
+                                                         float* out) noexcept {
   for (size_t c = 0; c < w.cols; ++c) out[c] = WeightAt<W>(w, row, c);
 }
 
-template void ScalarReference::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
-template void ScalarReference::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, float*) noexcept;
-template void ScalarReference::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
-                                                      float*, size_t) noexcept;
-template void ScalarReference::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, size_t, size_t,
-                                                      float*, size_t) noexcept;
-template void ScalarReference::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t, float*) noexcept;
-template void ScalarReference::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t, float*) noexcept;
+template void ScalarReference::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
+                                                      float*) noexcept;
+template void ScalarReference::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
+                                                      float*) noexcept;
+template void ScalarReference::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
+                                                      size_t, size_t, float*, size_t) noexcept;
+template void ScalarReference::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
+                                                      size_t, size_t, float*, size_t) noexcept;
+template void ScalarReference::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void ScalarReference::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
 
 void ScalarReference::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
   float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();
@@ -80,18 +84,21 @@ void ScalarReference::AppendValue(const float* v, size_t position, const KvSlot&
     float* panel = slot.values + d / kPanelRows * slot.value_panel_stride();
     panel[TileIndexF32(d % kPanelRows, position)] = v[d];
     if (position % kDotChains != 0) continue;
-    for (size_t ahead = 1; ahead < kDotChains; ++ahead) panel[TileIndexF32(d % kPanelRows, position + ahead)] = 0;
+    for (size_t ahead = 1; ahead < kDotChains; ++ahead)
+      panel[TileIndexF32(d % kPanelRows, position + ahead)] = 0;
   }
 }
 
-void ScalarReference::RmsNorm(const float* x, const float* weight, size_t n, float epsilon, float* y) noexcept {
+void ScalarReference::RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
+                              float* y) noexcept {
   float lane[kPanelRows] = {};
   for (size_t i = 0; i < n; ++i) lane[i % kPanelRows] = std::fma(x[i], x[i], lane[i % kPanelRows]);
   const float r = 1.0f / std::sqrt(ReduceLanes(lane) / static_cast<float>(n) + epsilon);
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] * r) * weight[i];
 }
 
-void ScalarReference::Rope(const float* x, const float* cos, const float* sin, size_t dims, float* y) noexcept {
+void ScalarReference::Rope(const float* x, const float* cos, const float* sin, size_t dims,
+                           float* y) noexcept {
   const size_t half = dims / 2;
   for (size_t i = 0; i < half; ++i) {
     const float a = x[i];

@@ -1,5 +1,5 @@
-// The executable form of the canonical order: the shortest correct loops, never tuned. Every other backend is compared
-// with this one by ==.
+// The executable form of the canonical order: the shortest correct loops, never tuned. Every other
+// backend is compared with this one by ==.
 #ifndef TVL_BACKENDS_SCALAR_REFERENCE_SCALAR_REFERENCE_H_
 #define TVL_BACKENDS_SCALAR_REFERENCE_SCALAR_REFERENCE_H_
 
@@ -18,20 +18,22 @@ struct ScalarReference {
   static constexpr std::string_view kName = "scalar_reference";
 
   template <WeightType W>
-    requires(IsComputable(W))
-  static void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept;
+  requires(IsComputable(W)) static void Gemv(const TileMatrix& w, PanelRange panels, const float* x,
+                                             float* y) noexcept;
   template <WeightType W>
-    requires(IsComputable(W))
-  static void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens, float* y,
-                   size_t y_stride) noexcept;
+  requires(IsComputable(W)) static void Gemm(const TileMatrix& w, PanelRange panels, const float* x,
+                                             size_t x_stride, size_t tokens, float* y,
+                                             size_t y_stride) noexcept;
   template <WeightType W>
-    requires(IsComputable(W))
-  static void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept;
+  requires(IsComputable(W)) static void EmbedRow(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept;
 
   static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
   static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
-  static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon, float* y) noexcept;
-  static void Rope(const float* x, const float* cos, const float* sin, size_t dims, float* y) noexcept;
+  static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
+                      float* y) noexcept;
+  static void Rope(const float* x, const float* cos, const float* sin, size_t dims,
+                   float* y) noexcept;
   static void Softmax(float* s, size_t n, float scale) noexcept;
   static void SwiGlu(const float* g, const float* u, size_t n, float* y) noexcept;
   static void Add(const float* x, size_t n, float* y) noexcept;

@@ -25,26 +25,34 @@ absl::Status CheckHeader(const Header& h) {
     const char* field;
     int32_t value;
     int32_t max;
-  } fields[] = {{"dim", h.dim, 1 << 17},           {"hidden_dim", h.hidden_dim, 1 << 20}, {"n_layers", h.n_layers, 1024},
-                {"n_heads", h.n_heads, 4096},      {"n_kv_heads", h.n_kv_heads, 4096},    {"seq_len", h.seq_len, 1 << 24}};
+  } fields[] = {{"dim", h.dim, 1 << 17},
+                {"hidden_dim", h.hidden_dim, 1 << 20},
+                {"n_layers", h.n_layers, 1024},
+                {"n_heads", h.n_heads, 4096},
+                {"n_kv_heads", h.n_kv_heads, 4096},
+                {"seq_len", h.seq_len, 1 << 24}};
   for (const auto& f : fields) {
     if (f.value >= 1 && f.value <= f.max) continue;
-    return absl::InvalidArgumentError(absl::StrCat("header field ", f.field, ": expected 1 to ", f.max, ", found ", f.value,
-                                                   "; is this a llama2.c checkpoint of version 0?"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("header field ", f.field, ": expected 1 to ", f.max, ", found ", f.value,
+                     "; is this a llama2.c checkpoint of version 0?"));
   }
   constexpr int64_t kMaxVocab = 1 << 24;
   const int64_t vocab = std::abs(int64_t{h.vocab_size});
   if (vocab < 1 || vocab > kMaxVocab) {
-    return absl::InvalidArgumentError(absl::StrCat("header field vocab_size: expected a magnitude of 1 to ", kMaxVocab,
-                                                   ", found ", h.vocab_size));
+    return absl::InvalidArgumentError(
+        absl::StrCat("header field vocab_size: expected a magnitude of 1 to ", kMaxVocab,
+                     ", found ", h.vocab_size));
   }
   if (h.dim % h.n_heads != 0 || h.dim / h.n_heads % 2 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("header field n_heads: expected heads of an even number of dimensions, found ",
-                                                   h.n_heads, " heads for dim ", h.dim));
+    return absl::InvalidArgumentError(
+        absl::StrCat("header field n_heads: expected heads of an even number of dimensions, found ",
+                     h.n_heads, " heads for dim ", h.dim));
   }
   if (h.n_heads % h.n_kv_heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("header field n_kv_heads: expected a divisor of n_heads = ", h.n_heads,
-                                                   ", found ", h.n_kv_heads));
+    return absl::InvalidArgumentError(
+        absl::StrCat("header field n_kv_heads: expected a divisor of n_heads = ", h.n_heads,
+                     ", found ", h.n_kv_heads));
   }
   return absl::OkStatus();
 }
@@ -71,8 +79,10 @@ ModelConfig MakeConfig(const Header& h) {
 uint64_t ExpectedFloats(const ModelConfig& c) {
   const uint64_t dim = c.dim, kv = c.kv_dim(), hidden = c.hidden_dim, vocab = c.vocab_size;
   const uint64_t per_layer = 2 * dim + 2 * dim * dim + 2 * kv * dim + 3 * dim * hidden;
-  const uint64_t rope_tables = uint64_t{c.context_length} * c.head_dim;  // cosines and sines, which nobody needs
-  return vocab * dim + c.n_layers * per_layer + dim + rope_tables + (c.tied_classifier ? 0 : vocab * dim);
+  const uint64_t rope_tables =
+      uint64_t{c.context_length} * c.head_dim;  // cosines and sines, which nobody needs
+  return vocab * dim + c.n_layers * per_layer + dim + rope_tables +
+         (c.tied_classifier ? 0 : vocab * dim);
 }
 
 // Walks the checkpoint: one tensor after another, each for all layers.
@@ -93,8 +103,8 @@ class Cursor {
 absl::StatusOr<ModelSource> ImportLlama2c(std::span<const std::byte> file) {
   Header h;
   if (file.size() < sizeof(h)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("file size: expected at least a header of ", sizeof(h), " bytes, found ", file.size()));
+    return absl::InvalidArgumentError(absl::StrCat("file size: expected at least a header of ",
+                                                   sizeof(h), " bytes, found ", file.size()));
   }
   std::memcpy(&h, file.data(), sizeof(h));
   if (absl::Status s = CheckHeader(h); !s.ok()) return s;
@@ -104,12 +114,13 @@ absl::StatusOr<ModelSource> ImportLlama2c(std::span<const std::byte> file) {
   if (absl::Status s = ValidateModelConfig(c); !s.ok()) return s;
   const uint64_t expected = sizeof(h) + ExpectedFloats(c) * sizeof(float);
   if (file.size() != expected) {
-    return absl::InvalidArgumentError(absl::StrCat("file size: expected ", expected, " bytes by the header, found ",
-                                                   file.size(), file.size() < expected ? "; the file is truncated" : ""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("file size: expected ", expected, " bytes by the header, found ", file.size(),
+                     file.size() < expected ? "; the file is truncated" : ""));
   }
   for (uint32_t i = 0; i < c.rope_dims / 2; ++i) {
-    model.rope_inv_freq.push_back(
-        static_cast<float>(CanonicalPow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(c.rope_dims))));
+    model.rope_inv_freq.push_back(static_cast<float>(
+        CanonicalPow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(c.rope_dims))));
   }
   Cursor cursor(reinterpret_cast<const float*>(file.data() + sizeof(h)));
   model.layers.resize(c.n_layers);

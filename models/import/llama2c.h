@@ -10,10 +10,10 @@
 
 namespace tvl {
 
-// A ModelSource that points into `file`, the bytes of a whole checkpoint, 4-byte aligned. The sign of the vocabulary
-// size tells whether the classifier is tied (positive) or follows at the end (negative). InvalidArgument naming the
-// header's field, what was expected and found; a size that the header does not explain is given with both sizes.
-// Callers prefix the file's name.
+// A ModelSource that points into `file`, the bytes of a whole checkpoint, 4-byte aligned. The sign
+// of the vocabulary size tells whether the classifier is tied (positive) or follows at the end
+// (negative). InvalidArgument naming the header's field, what was expected and found; a size that
+// the header does not explain is given with both sizes. Callers prefix the file's name.
 absl::StatusOr<ModelSource> ImportLlama2c(std::span<const std::byte> file);
 
 }  // namespace tvl

@@ -2,8 +2,9 @@
 //
 //   bazel run //tools/bench:kernels -- --benchmark_filter=Gemv
 //
-// Gemv walks 256 MiB of weights, more than most caches hold, so its bytes_per_second is a memory bandwidth; put it beside
-// that of ReadBandwidth, which only loads and adds. Gemm and attention count multiply-adds.
+// Gemv walks 256 MiB of weights, more than most caches hold, so its bytes_per_second is a memory
+// bandwidth; put it beside that of ReadBandwidth, which only loads and adds. Gemm and attention
+// count multiply-adds.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
@@ -89,8 +90,9 @@ void Gemm(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   if (y[tokens * kRows - 1] != static_cast<float>(kCols)) state.SkipWithError("wrong result");
-  state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(state.iterations() * kRows * kCols * tokens),
-                                               benchmark::Counter::kIsRate);
+  state.counters["MAC/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * kRows * kCols * tokens),
+                         benchmark::Counter::kIsRate);
 }
 BENCHMARK_TEMPLATE(Gemm, WeightType::kF32)->Name("Gemm/f32")->Arg(6)->Arg(64);
 BENCHMARK_TEMPLATE(Gemm, WeightType::kF16)->Name("Gemm/f16")->Arg(6)->Arg(64);
@@ -104,11 +106,13 @@ void Attention(benchmark::State& state) {
   const AlignedBuffer<float> q = Ones(kHeadDim);
   AlignedBuffer<float> scores(positions), out(kHeadDim);
   for (auto _ : state) {
-    Attend<SelectedKernel>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions, out.data(), kHeadDim);
+    Attend<SelectedKernel>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions,
+                           out.data(), kHeadDim);
     benchmark::ClobberMemory();
   }
   if (!(out[0] > 0.999f && out[0] < 1.001f)) state.SkipWithError("wrong result");
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * (keys.size() + values.size()) * sizeof(float)));
+  state.SetBytesProcessed(
+      static_cast<int64_t>(state.iterations() * (keys.size() + values.size()) * sizeof(float)));
 }
 BENCHMARK(Attention)->Arg(256)->Arg(1024);
 

@@ -1,11 +1,12 @@
 // How close does decoding come to the memory wall?
 //
-//   bazel run //tools/bench:roofline -- MODEL.tvl [MODEL2.tvl ...] [--threads 1,2] [--rounds 5] [--tokens 24]
+//   ./bazelw run //tools/bench:roofline -- MODEL.tvl [MODEL2.tvl ...] [--threads 1,2]
 //
-// For every thread count and model, in rounds: a plain load-and-add loop over the same mapped bytes, cut into the same
-// shares for the same threads, the same with software prefetch ("ahead"), then decoding of some tokens. Rounds alternate between all models, so that a machine
-// whose speed drifts treats them alike. Prints the best round of each, the ratio of the two, and for every model the
-// ratio to the first one's tokens per second.
+// For every thread count and model, in rounds: a plain load-and-add loop over the same mapped
+// bytes, cut into the same shares for the same threads, the same with software prefetch ("ahead"),
+// then decoding of some tokens. Rounds alternate between all models, so that a machine whose speed
+// drifts treats them alike. Prints the best round of each, the ratio of the two, and for every
+// model the ratio to the first one's tokens per second.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -28,10 +29,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using EngineType = Engine<SelectedKernel>;
 
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-// Sums 64-bit words, four lines at a time: as plain as a read can be, compiled with the build's -march. kPrefetch asks for
-// lines ahead as the kernels do; where the hardware's own prefetcher stops at every page, that is the higher roof.
+// Sums 64-bit words, four lines at a time: as plain as a read can be, compiled with the build's
+// -march. kPrefetch asks for lines ahead as the kernels do; where the hardware's own prefetcher
+// stops at every page, that is the higher roof.
 template <bool kPrefetch>
 uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
   constexpr size_t kChains = 4 * kLineBytes / sizeof(uint64_t);
@@ -56,7 +60,8 @@ bool IsReadPerToken(const TvlReader& reader, const TensorInfo& tensor) {
   return reader.config().tied_classifier || tensor.name != "token_embedding";
 }
 
-// Reads what one token reads, each thread its contiguous share of every tensor in whole units of 32 rows.
+// Reads what one token reads, each thread its contiguous share of every tensor in whole units of 32
+// rows.
 template <bool kPrefetch>
 double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>& sinks) {
   const Clock::time_point start = Clock::now();
@@ -68,7 +73,8 @@ double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>
       const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
       const auto [begin, end] = worker.Share(units);
       const size_t last = end == units ? tensor.data.size() : end * unit_bytes;
-      sink += LoadAndAdd<kPrefetch>(tensor.data.data() + begin * unit_bytes, last - begin * unit_bytes);
+      sink +=
+          LoadAndAdd<kPrefetch>(tensor.data.data() + begin * unit_bytes, last - begin * unit_bytes);
     }
     sinks[worker.index() * 8] = sink;
   });
@@ -78,9 +84,9 @@ double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>
 struct Measured {
   std::unique_ptr<EngineType> engine;
   std::vector<EngineType::SessionType> session;  // one; a session has no empty state
-  double best_plain = 1e30;  // seconds per pass over the weights, plain loop
-  double best_ahead = 1e30;  // the same with prefetches
-  double best_token = 1e30;  // seconds per token, mean of a round
+  double best_plain = 1e30;                      // seconds per pass over the weights, plain loop
+  double best_ahead = 1e30;                      // the same with prefetches
+  double best_token = 1e30;                      // seconds per token, mean of a round
 };
 
 absl::Status DecodeRound(Measured& m, int tokens) {
@@ -95,7 +101,8 @@ absl::Status DecodeRound(Measured& m, int tokens) {
   return absl::OkStatus();
 }
 
-absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threads, int rounds, int tokens) {
+absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threads, int rounds,
+                            int tokens) {
   std::vector<Measured> all(models.size());
   for (size_t i = 0; i < models.size(); ++i) {
     auto engine = EngineType::Open(models[i], {.threads = threads});
@@ -121,9 +128,10 @@ absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threa
   for (size_t i = 0; i < models.size(); ++i) {
     const Measured& m = all[i];
     const double gigabytes = static_cast<double>(m.engine->reader().BytesPerToken()) / 1e9;
-    std::printf("%7zu %9.1f %12.2f %11.2f %8.1f%% %11.2f %8.1f%% %8.2fx  %s\n", threads, 1 / m.best_token,
-                gigabytes / m.best_token, gigabytes / m.best_plain, 100 * m.best_plain / m.best_token,
-                gigabytes / m.best_ahead, 100 * m.best_ahead / m.best_token, all[0].best_token / m.best_token,
+    std::printf("%7zu %9.1f %12.2f %11.2f %8.1f%% %11.2f %8.1f%% %8.2fx  %s\n", threads,
+                1 / m.best_token, gigabytes / m.best_token, gigabytes / m.best_plain,
+                100 * m.best_plain / m.best_token, gigabytes / m.best_ahead,
+                100 * m.best_ahead / m.best_token, all[0].best_token / m.best_token,
                 models[i].c_str());
   }
   return absl::OkStatus();
@@ -140,11 +148,18 @@ int main(int argc, char** argv) {
   int tokens = 24;
   app.add_option("models", models, ".tvl files")->required();
   app.add_option("-t,--threads", threads, "thread counts")->delimiter(',')->capture_default_str();
-  app.add_option("--rounds", rounds, "rounds, of which the best counts")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--tokens", tokens, "tokens of a round")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--rounds", rounds, "rounds, of which the best counts")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--tokens", tokens, "tokens of a round")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  std::printf("backend %s, best of %d rounds\n", std::string(tvl::SelectedKernel::kName).c_str(), rounds);
-  std::printf("threads  tokens/s  decode GB/s  plain GB/s  of plain  ahead GB/s  of ahead vs first  model\n");
+  std::printf("backend %s, best of %d rounds\n", std::string(tvl::SelectedKernel::kName).c_str(),
+              rounds);
+  std::printf(
+      "threads  tokens/s  decode GB/s  plain GB/s  of plain  ahead GB/s  of ahead vs first  "
+      "model\n");
   for (const size_t count : threads) {
     if (count == 0) continue;
     const absl::Status status = tvl::MeasureThreads(models, count, rounds, tokens);
