@@ -1,0 +1,65 @@
+// The ARM64 backend: hand-written intrinsics of plain ARMv8.0-A NEON, so that one source serves
+// every core from the Cortex-A72 up. What is newer (dotprod, i8mm) has nothing to offer to f32 and
+// f16 weights under the canonical order.
+#ifndef TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
+#define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/kernel.h"
+#include "core/kv_slot.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+
+namespace tvl {
+
+// Operations, shapes and order: core/kernel.h.
+struct NeonHandwritten {
+  static constexpr std::string_view kName = "neon_handwritten";
+
+  template <WeightType W>
+  requires(IsComputable(W)) static void Gemv(const TileMatrix& w, PanelRange panels, const float* x,
+                                             float* y) noexcept;
+  template <WeightType W>
+  requires(IsComputable(W)) static void Gemm(const TileMatrix& w, PanelRange panels, const float* x,
+                                             size_t x_stride, size_t tokens, float* y,
+                                             size_t y_stride) noexcept;
+  template <WeightType W>
+  requires(IsComputable(W)) static void EmbedRow(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept;
+
+  static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
+  static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
+  static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
+                      float* y) noexcept;
+  static void Rope(const float* x, const float* cos, const float* sin, size_t dims,
+                   float* y) noexcept;
+  static void Softmax(float* s, size_t n, float scale) noexcept;
+  static void SwiGlu(const float* g, const float* u, size_t n, float* y) noexcept;
+  static void Add(const float* x, size_t n, float* y) noexcept;
+};
+
+// Each type's code lies in a file of its own: gemv_f32.cc, gemm_f16.cc ...
+template <>
+void NeonHandwritten::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
+                                             float*) noexcept;
+template <>
+void NeonHandwritten::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
+                                             float*) noexcept;
+template <>
+void NeonHandwritten::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, size_t,
+                                             size_t, float*, size_t) noexcept;
+template <>
+void NeonHandwritten::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, size_t,
+                                             size_t, float*, size_t) noexcept;
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t, float*) noexcept;
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t, float*) noexcept;
+
+static_assert(Kernel<NeonHandwritten>);
+
+}  // namespace tvl
+
+#endif  // TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_

@@ -1,0 +1,68 @@
+// Software prefetch of the weights, which every product streams once from front to back.
+#ifndef TVL_BACKENDS_NEON_HANDWRITTEN_WEIGHT_STREAM_H_
+#define TVL_BACKENDS_NEON_HANDWRITTEN_WEIGHT_STREAM_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/neon_handwritten/unroll.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+
+namespace tvl::neon {
+
+// How far ahead of the loads, in bytes. At 10 to 20 GB/s from DRAM with 100 to 150 ns of latency, 1
+// to 3 KB have to be in flight; 12 KB into L2 hides that with room for a TLB miss and for the
+// page's edge, at which hardware prefetchers stop. 2 KB into L1 hides L2's latency (10 to 30
+// cycles) even at the rate of the arithmetic, about 20 bytes per cycle, and is small against the
+// smallest L1 (32 KB on the Cortex-A72). Not yet measured on an ARM machine.
+inline constexpr uintptr_t kL1Ahead = 2048;
+inline constexpr uintptr_t kL2Ahead = 12288;
+
+// The stream seen from one panel: the addresses a fixed way ahead of the loads, in the next panel
+// once past this one's end. Past the last panel of the range they run on into the bytes that
+// follow: tensors lie in the file in the order of execution, and gate and up alternate, so that
+// these are most often what is multiplied next.
+class WeightStream {
+ public:
+  // Panel p of `panels`, which is `bytes` long.
+  [[gnu::always_inline]] WeightStream(const TileMatrix& w, PanelRange panels, size_t p,
+                                      size_t bytes)
+      : end_(Address(w.Panel(p)) + bytes),
+        jump_(p + 1 < panels.end ? Address(w.Panel(p + 1)) - end_ : 0),
+        // Over a gap the stream is followed into the next panel only, not through it: a cache of
+        // values is much longer than the positions in it, and what lies behind those may never have
+        // been touched.
+        l1_ahead_(jump_ == 0 ? kL1Ahead : std::min<uintptr_t>(kL1Ahead, bytes)),
+        l2_ahead_(jump_ == 0 ? kL2Ahead : std::min<uintptr_t>(kL2Ahead, bytes)) {}
+
+  // To be called when the `kBytes` at `at` are about to be loaded.
+  template <size_t kBytes>
+  [[gnu::always_inline]] void Advance(const void* at) const {
+    const uintptr_t l1 = Follow(Address(at) + l1_ahead_);
+    const uintptr_t l2 = Follow(Address(at) + l2_ahead_);
+    // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
+    // then.
+    Unroll<kBytes / kLineBytes>([&](auto i) __attribute__((always_inline)) {
+      __builtin_prefetch(reinterpret_cast<const void*>(l1 + i * kLineBytes), 0, 0);
+      __builtin_prefetch(reinterpret_cast<const void*>(l2 + i * kLineBytes), 0, 2);
+    });
+  }
+
+ private:
+  static uintptr_t Address(const void* p) { return reinterpret_cast<uintptr_t>(p); }
+  // By a mask: as a condition, gcc makes it a branch and keeps jump_ in memory.
+  [[gnu::always_inline]] uintptr_t Follow(uintptr_t at) const {
+    return at + (jump_ & -uintptr_t{at >= end_});
+  }
+
+  uintptr_t end_;
+  uintptr_t jump_;  // from this panel's end to the next one's begin
+  uintptr_t l1_ahead_;
+  uintptr_t l2_ahead_;
+};
+
+}  // namespace tvl::neon
+
+#endif  // TVL_BACKENDS_NEON_HANDWRITTEN_WEIGHT_STREAM_H_

@@ -1,0 +1,96 @@
+// Tile matrices for tests, built element by element from core/tile.h and not by the writer of the
+// product.
+#ifndef TVL_TESTS_SUPPORT_TILE_BUILDER_H_
+#define TVL_TESTS_SUPPORT_TILE_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/float16.h"
+#include "core/kernel.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+#include "tests/support/guarded_buffer.h"
+#include "tests/support/random.h"
+
+namespace tvl::testing {
+
+// Writes one weight of a matrix whose memory the caller owns, rounded to the matrix's type. Rows
+// and columns of the padding can be written, too.
+inline void SetWeight(const TileMatrix& w, size_t row, size_t col, float value) {
+  std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
+  if (w.type == WeightType::kF32) {
+    reinterpret_cast<float*>(panel)[TileIndexF32(row % kPanelRows, col)] = value;
+  } else {
+    reinterpret_cast<uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)] = F32ToF16(value);
+  }
+}
+
+// One f16 weight by its bits.
+inline void SetWeightBits(const TileMatrix& w, size_t row, size_t col, uint16_t bits) {
+  std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
+  reinterpret_cast<uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)] = bits;
+}
+
+inline float WeightAt(const TileMatrix& w, size_t row, size_t col) {
+  const std::byte* panel = w.Panel(row / kPanelRows);
+  if (w.type == WeightType::kF32)
+    return reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, col)];
+  return F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)]);
+}
+
+inline void FillWeights(const TileMatrix& w, Fill fill, Random& random) {
+  for (size_t row = 0; row < w.rows; ++row) {
+    for (size_t col = 0; col < w.cols; ++col) SetWeight(w, row, col, Draw(fill, random));
+  }
+}
+
+// A matrix and its memory: zeroed, so that the padding is +0, between poisoned guards.
+class OwnedTiles {
+ public:
+  // `gap` poisoned bytes lie between panels, a multiple of 64.
+  OwnedTiles(WeightType type, size_t rows, size_t cols, size_t gap = 0)
+      : memory_(PanelCount(rows) * (PanelBytes(type, cols) + gap)) {
+    const size_t panel = PanelBytes(type, cols);
+    view_ = DenseTileMatrix(memory_.data(), type, rows, cols);
+    view_.panel_stride = panel + gap;
+    view_.unit_stride = (panel + gap) * kPanelsPerUnit;
+    for (size_t p = 0; p < view_.panels(); ++p)
+      Poison(memory_.data() + p * (panel + gap) + panel, gap);
+  }
+  OwnedTiles(WeightType type, size_t rows, size_t cols, Fill fill, Random& random)
+      : OwnedTiles(type, rows, cols) {
+    FillWeights(view_, fill, random);
+  }
+  // From a row-major matrix.
+  OwnedTiles(WeightType type, size_t rows, size_t cols, std::span<const float> row_major)
+      : OwnedTiles(type, rows, cols) {
+    for (size_t i = 0; i < rows * cols; ++i) SetWeight(view_, i / cols, i % cols, row_major[i]);
+  }
+
+  // Valid as long as this lives, wherever it is moved.
+  const TileMatrix& view() const { return view_; }
+
+ private:
+  GuardedBuffer<std::byte> memory_;
+  TileMatrix view_;
+};
+
+// Two matrices stored alternately by units, as gate and up are.
+class OwnedTilePair {
+ public:
+  OwnedTilePair(WeightType type, size_t rows, size_t cols)
+      : memory_(RoundUp(PanelCount(rows), kPanelsPerUnit) * 2 * PanelBytes(type, cols)),
+        view_(InterleavedTilePair(memory_.data(), type, rows, cols)) {}
+
+  const TilePair& view() const { return view_; }
+
+ private:
+  GuardedBuffer<std::byte> memory_;
+  TilePair view_;
+};
+
+}  // namespace tvl::testing
+
+#endif  // TVL_TESTS_SUPPORT_TILE_BUILDER_H_
