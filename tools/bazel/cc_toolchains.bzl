@@ -45,6 +45,8 @@ def _feature(name, flags, enabled = False, actions = _COMPILE):
     return feature(name = name, enabled = enabled, flag_sets = [_flags(actions, flags)] if flags else [])
 
 def _config_impl(ctx):
+    # `clang` links C, and leaves out the C++ part of the sanitizers' runtimes if not told.
+    link_flags = ["-fsanitize-link-c++-runtime"] if ctx.attr.compiler == "clang" else []
     opt = [with_feature_set(features = ["opt"])]
     dbg = [with_feature_set(features = ["dbg"])]
     features = [
@@ -80,7 +82,7 @@ def _config_impl(ctx):
             name = "link_defaults",
             enabled = True,
             flag_sets = [
-                _flags(_LINK, ctx.attr.target_flags + ["-pthread", "-Wl,-z,relro,-z,now"]),
+                _flags(_LINK, ctx.attr.target_flags + link_flags + ["-pthread", "-Wl,-z,relro,-z,now"]),
                 _flags(_LINK, ["-Wl,--gc-sections"], with_features = opt),
                 # Everything but libc is linked statically, so that a binary can be copied to a device.
                 _flags(_LINK, ["-l:libstdc++.a", "-lm", "-static-libgcc"]),

@@ -29,6 +29,11 @@ def _include_directories(repository_ctx, command):
             for path in [str(folder), str(folder.realpath)]:
                 if path not in directories:
                     directories.append(path)
+
+    # clang's sanitizers read their lists of exceptions from here.
+    resources = repository_ctx.execute(command + ["-print-resource-dir"])
+    if resources.return_code == 0:
+        directories.append(resources.stdout.strip() + "/share")
     return directories
 
 def _accepts(repository_ctx, command, flag):

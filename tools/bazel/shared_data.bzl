@@ -3,7 +3,7 @@
     load("//tools/bazel:shared_data.bzl", "shared_data_test")
 
     shared_data_test(
-        kind = native.cc_test,
+        kind = cc_test,
         name = "golden_test",
         srcs = ["golden_test.cc"],
         args = ["$(location @shared_data//:stories260K.bin)"],
@@ -29,7 +29,7 @@ def shared_data_test(kind, name, shared_data, data = [], **kwargs):
     """Defines a test of rule `kind`, if the files `shared_data` are there.
 
     Args:
-      kind: the rule, native.cc_test or native.sh_test.
+      kind: the rule, cc_test or sh_test.
       name: the test's name.
       shared_data: names in @shared_data, such as "stories260K.bin".
       data: as in the rule.
