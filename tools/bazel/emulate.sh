@@ -20,7 +20,10 @@ emulator=$(command -v qemu-aarch64 || command -v qemu-aarch64-static) || {
   echo "qemu-aarch64 is missing: apt-get install qemu-user" >&2
   exit 1
 }
-export TVL_RUN="$emulator -L /usr/aarch64-linux-gnu -cpu $cpu"
+# The target's loader and C library come from one package, libc6:arm64, in the usual folders. Not -L
+# /usr/aarch64-linux-gnu: that is the loader of the cross compiler's package, which with the C library
+# of the other one hangs in the first pthread_create.
+export TVL_RUN="$emulator -cpu $cpu"
 
 # An ELF file starts with 7f 45 4c 46; its machine is at byte 18, and 183 (b7 00) is AArch64.
 if [ "$(od -An -tx1 -N4 "$1" | tr -d ' ')" = 7f454c46 ] &&
