@@ -64,8 +64,8 @@ struct SinCos {
 SinCos CanonicalSinCos(double angle);
 
 // base^exponent in double for base > 0 and a result in the range of f32; relative error below
-// 1e-14. Importers use it for RoPE frequencies, so that a conversion gives the same bytes on every
-// machine.
+// (2 |y| + 8) 2^-53, y the natural logarithm of the result. Importers use it for RoPE frequencies,
+// so that a conversion gives the same bytes on every machine.
 double CanonicalPow(double base, double exponent);
 
 }  // namespace tvl

@@ -33,10 +33,10 @@ class CanonicalFpEnvironment {
   static uint64_t Read() { return _mm_getcsr(); }
   static void Write(uint64_t value) { _mm_setcsr(static_cast<uint32_t>(value)); }
 #elif defined(__aarch64__)
-  // FPCR: rounding mode (22-23), FZ (24), FZ16 (19), FIZ (0), AH (1), NEP (2). DN (25) only picks
-  // which NaN.
+  // FPCR: rounding mode (bits 22-23), FZ (24), FZ16 (19), AHP (26: f16 without infinities), FIZ
+  // (0), AH (1), NEP (2). DN (25) only picks which NaN.
   static constexpr uint64_t kMask =
-      (uint64_t{3} << 22) | (uint64_t{1} << 24) | (uint64_t{1} << 19) | 7;
+      (uint64_t{3} << 22) | (uint64_t{1} << 24) | (uint64_t{1} << 19) | (uint64_t{1} << 26) | 7;
   static uint64_t Read() {
     uint64_t value;
     asm volatile("mrs %0, fpcr" : "=r"(value));
