@@ -1,0 +1,60 @@
+#include "tools/command.h"
+
+#include <cmath>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace tvl {
+namespace {
+
+// The error that CLI11 shows as "--threads: expected ...".
+[[noreturn]] void Refuse(const std::string& names, const std::string& expected,
+                         const std::string& found) {
+  const std::string name = names.substr(names.rfind(',') + 1);
+  throw CLI::ValidationError(name, absl::StrCat("expected ", expected, ", found '", found, "'"));
+}
+
+}  // namespace
+
+CLI::Option* AddCount(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
+                      uint64_t* value, const std::string& help) {
+  const auto parse = [=](const std::string& text) {
+    uint64_t number = 0;
+    if (!absl::SimpleAtoi(text, &number) || number < min || number > max) {
+      Refuse(names, absl::StrCat("a whole number from ", min, " to ", max), text);
+    }
+    *value = number;
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("N");
+}
+
+CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* value,
+                            const std::string& help) {
+  const auto parse = [=](const std::string& text) {
+    float number = 0;
+    if (!absl::SimpleAtof(text, &number) || !std::isfinite(number) || number < 0) {
+      Refuse(names, "a number that is 0 or more", text);
+    }
+    *value = number;
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("X");
+}
+
+void AddModel(CLI::App& app, std::string* path) {
+  app.add_option("-m,--model", *path, "A .tvl file (default: the model inside this program)")
+      ->type_name("FILE");
+}
+
+void AddThreads(CLI::App& app, uint64_t* threads) {
+  AddCount(app, "-t,--threads", 1, kMaxThreads, threads,
+           "Threads to compute with (default: one per performance core)");
+}
+
+void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {
+  AddCount(app, "--prefill-chunk", 1, kMaxPositions, tokens,
+           absl::StrCat("Tokens of the prompt that run at a time; changes no result (default: ",
+                        *tokens, ")"));
+}
+
+}  // namespace tvl

@@ -1,0 +1,43 @@
+// What tvl_main.cc and the subcommands agree on.
+#ifndef TVL_TOOLS_COMMAND_H_
+#define TVL_TOOLS_COMMAND_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+
+namespace tvl {
+
+// What to do once the command line is known to be right. Cancelled means interrupted; any other
+// error is printed as one sentence and is exit code 1.
+using Action = std::function<absl::Status()>;
+
+// Each adds its subcommand, which sets `action` when it is the one that was asked for.
+void AddConvert(CLI::App& app, Action* action);
+void AddFingerprint(CLI::App& app, Action* action);
+void AddGenerate(CLI::App& app, Action* action);
+void AddInspect(CLI::App& app, Action* action);
+void AddVerify(CLI::App& app, Action* action);
+
+// Options that several subcommands share, and numbers that are checked: CLI11's own conversions
+// take "-1" for a large unsigned number, "010" for eight, and "nan" for a number.
+inline constexpr uint64_t kMaxThreads = 1024;
+inline constexpr uint64_t kMaxPositions = uint64_t{1} << 24;
+
+// A whole number, decimal, from min to max. `names` as in CLI11.
+CLI::Option* AddCount(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
+                      uint64_t* value, const std::string& help);
+// A finite number that is not negative.
+CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* value,
+                            const std::string& help);
+
+void AddModel(CLI::App& app, std::string* path);
+void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default
+void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_COMMAND_H_

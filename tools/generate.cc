@@ -1,0 +1,180 @@
+// tvl generate: text from a model, streamed.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "backends/selected.h"
+#include "samplers/temperature.h"
+#include "tools/command.h"
+#include "tools/generation.h"
+#include "tools/interrupt.h"
+#include "tools/model.h"
+#include "tools/output.h"
+#include "tools/units.h"
+
+namespace tvl {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string prompt;
+  uint64_t max_tokens = 256;
+  uint64_t threads = 0;
+  uint64_t seed = 0;
+  uint64_t prefill_chunk = SessionOptions().prefill_chunk;
+  uint64_t context = 0;
+  float temperature = 0;
+  bool stats = false;
+};
+
+// All of standard input, less one newline at its end, which `echo` and editors add.
+absl::StatusOr<std::string> ReadStandardInput() {
+  constexpr size_t kMaxBytes = size_t{64} << 20;
+  std::string text;
+  std::vector<char> buffer(size_t{1} << 16);
+  for (;;) {
+    const ssize_t got = read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::ErrnoToStatus(errno, "cannot read standard input");
+    if (got == 0) break;
+    text.append(buffer.data(), static_cast<size_t>(got));
+    if (text.size() > kMaxBytes)
+      return absl::OutOfRangeError("standard input: a prompt of more than 64 MB");
+  }
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+double Percentile(std::vector<float> values, double part) {
+  if (values.empty()) return 0;
+  const size_t index = static_cast<size_t>(std::ceil(part * static_cast<double>(values.size())));
+  auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::max<size_t>(index, 1) - 1);
+  std::nth_element(values.begin(), nth, values.end());
+  return *nth;
+}
+
+void PrintStats(const Engine<SelectedKernel>& engine, double load_seconds,
+                const GenerationStats& stats) {
+  double decode_seconds = 0;
+  for (const float s : stats.step_seconds) decode_seconds += s;
+  const size_t steps = stats.step_seconds.size();
+  const double decode_rate = steps == 0 ? 0 : static_cast<double>(steps) / decode_seconds;
+  const auto row = [](const char* name, const std::string& value) {
+    PrintNote(absl::StrFormat("%-16s %s\n", name, value));
+  };
+  row("model",
+      absl::StrCat(engine.reader().name(), ", ", FormatBytes(engine.reader().bytes().size())));
+  row("backend", absl::StrCat(std::string(SelectedKernel::kName), ", ", engine.threads(),
+                              engine.threads() == 1 ? " thread" : " threads"));
+  row("load", FormatSeconds(load_seconds));
+  row("prefill", absl::StrFormat("%d tokens in %s, %.1f tokens/s", stats.prompt_tokens,
+                                 FormatSeconds(stats.prefill_seconds),
+                                 static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds));
+  if (stats.new_tokens == 0) return;
+  row("first token", FormatSeconds(stats.first_token_seconds));
+  if (steps == 0) return;
+  row("decode", absl::StrFormat("%d tokens in %s, %.1f tokens/s", steps,
+                                FormatSeconds(decode_seconds), decode_rate));
+  row("per token",
+      absl::StrFormat("p50 %.3f ms, p99 %.3f ms", Percentile(stats.step_seconds, 0.5) * 1e3,
+                      Percentile(stats.step_seconds, 0.99) * 1e3));
+  row("weights read",
+      absl::StrFormat("%s per token, %.2f GB/s", FormatBytes(engine.reader().BytesPerToken()),
+                      static_cast<double>(engine.reader().BytesPerToken()) * decode_rate / 1e9));
+}
+
+absl::Status CheckContext(uint64_t asked, const TvlReader& reader) {
+  const uint32_t trained = reader.config().context_length;
+  if (asked <= trained) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat(reader.name(),
+                                            ": --context: expected at most the model's ", trained,
+                                            " positions, found ", asked));
+}
+
+absl::Status Run(const Options& options) {
+  std::string prompt = options.prompt;
+  if (prompt == "-") {
+    absl::StatusOr<std::string> input = ReadStandardInput();
+    if (!input.ok()) return input.status();
+    prompt = *std::move(input);
+  }
+  const Stopwatch loading;
+  auto engine = OpenModel<SelectedKernel>(options.model, options.threads);
+  if (!engine.ok()) return engine.status();
+  absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
+  if (!tokenizer.ok()) return tokenizer.status();
+  if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
+  auto session =
+      (*engine)->NewSession({.context = options.context, .prefill_chunk = options.prefill_chunk});
+  if (!session.ok()) return session.status();
+  const double load_seconds = loading.seconds();
+
+  const std::vector<TokenId> tokens = EncodePrompt(*tokenizer, prompt);
+  if (absl::Status s = CheckFits(tokens.size(), 0, session->context()); !s.ok()) return s;
+  if (absl::Status s = Print(prompt); !s.ok()) return s;
+
+  const InterruptGuard guard;
+  const auto sink = [](std::string_view text) {
+    absl::Status status = Print(text);
+    return status.ok() ? InterruptGuard::status() : status;
+  };
+  Temperature sampler(options.temperature, options.seed);
+  GenerationStats stats;
+  const auto stop =
+      Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink, &stats);
+  if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
+  if (absl::Status s = Print("\n"); !s.ok()) return s;
+  if (stop.ok() && *stop == StopReason::kContextEnd) {
+    PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
+                           " positions)\n"));
+  }
+  if (options.stats) PrintStats(**engine, load_seconds, stats);
+  return stop.status();
+}
+
+}  // namespace
+
+void AddGenerate(CLI::App& app, Action* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("generate", "Write text with a model");
+  sub->footer(
+      "The prompt and what the model makes of it go to standard output as they come, everything "
+      "else to standard\n"
+      "error. Generation ends at the model's end token, after --max-tokens, or where the context "
+      "ends.\n"
+      "\n"
+      "Examples:\n"
+      "  tvl generate\n"
+      "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
+      "  echo \"One day, a dog\" | tvl generate -m stories15M.tvl -p - --temperature 0.9 --seed "
+      "42");
+  AddModel(*sub, &options->model);
+  sub->add_option("-p,--prompt", options->prompt,
+                  "Text to go on from; - reads standard input (default: none)")
+      ->type_name("TEXT");
+  AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
+           "New tokens to write at most (default: 256)");
+  AddThreads(*sub, &options->threads);
+  AddNonNegative(*sub, "--temperature", &options->temperature,
+                 "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
+  AddCount(*sub, "--seed", 0, UINT64_MAX, &options->seed,
+           "Of the draws; the same seed gives the same text (default: 0)");
+  AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
+           "Positions to make room for (default: the model's)");
+  AddPrefillChunk(*sub, &options->prefill_chunk);
+  sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
+  sub->callback([options, action] { *action = [options] { return Run(*options); }; });
+}
+
+}  // namespace tvl

@@ -1,0 +1,73 @@
+// The loop that turns a prompt into text.
+#ifndef TVL_TOOLS_GENERATION_H_
+#define TVL_TOOLS_GENERATION_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/sampler.h"
+#include "core/token.h"
+#include "models/tokenizer/tokenizer.h"
+#include "tools/units.h"
+
+namespace tvl {
+
+enum class StopReason { kEndToken, kMaxTokens, kContextEnd };
+
+struct GenerationStats {
+  size_t prompt_tokens = 0;
+  size_t new_tokens = 0;
+  double prefill_seconds = 0;
+  double first_token_seconds =
+      0;  // from the start of prefill until the sink has taken the first token's text
+  std::vector<float> step_seconds;  // of each token after the first: step, sampling and sink
+};
+
+// Runs `prompt` through `session`, then samples up to `max_tokens` new tokens and hands the text of
+// each to sink(std::string_view), whose error ends generation. Stops early at an end token, whose
+// text is not given, and where the context ends: the logits of its last position still give a
+// token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds what
+// has happened, on error too.
+template <typename SessionType, Sampler S, typename Sink>
+absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& tokenizer,
+                                    std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
+                                    Sink&& sink, GenerationStats* stats) {
+  *stats = GenerationStats();
+  stats->prompt_tokens = prompt.size();
+  const Stopwatch start;
+  if (absl::Status s = session.Prefill(prompt); !s.ok()) return s;
+  stats->prefill_seconds = start.seconds();
+
+  const size_t room = std::min(max_tokens, session.context() - session.position() + 1);
+  stats->step_seconds.reserve(room);
+  std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+  tokens.reserve(prompt.size() + room);
+  Stopwatch since_last;
+  while (stats->new_tokens < max_tokens) {
+    const TokenId token =
+        sampler.Sample(session.logits(), {.tokens = tokens, .step = stats->new_tokens});
+    if (tokenizer.IsEnd(token)) return StopReason::kEndToken;
+    const TokenId previous = tokens.empty() ? -1 : tokens.back();
+    tokens.push_back(token);
+    if (absl::Status s = sink(tokenizer.Decode(previous, token)); !s.ok()) return s;
+    if (stats->new_tokens++ == 0) {
+      stats->first_token_seconds = start.seconds();
+    } else {
+      stats->step_seconds.push_back(static_cast<float>(since_last.seconds()));
+    }
+    since_last = Stopwatch();
+    if (stats->new_tokens == max_tokens) break;
+    if (session.position() == session.context()) return StopReason::kContextEnd;
+    if (absl::Status s = session.Step(token); !s.ok()) return s;
+  }
+  return StopReason::kMaxTokens;
+}
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_GENERATION_H_

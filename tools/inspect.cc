@@ -1,0 +1,147 @@
+// tvl inspect: what is in a .tvl file, and what running it will take.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "backends/selected.h"
+#include "core/cpu_features.h"
+#include "core/kv_cache.h"
+#include "core/mapped_file.h"
+#include "core/model_config.h"
+#include "core/run_state.h"
+#include "models/engine.h"
+#include "models/tvl_reader.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/units.h"
+
+namespace tvl {
+namespace {
+
+const char* KindName(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::kLlama2c:
+      return "llama2.c";
+    case TokenizerKind::kSentencePieceBpe:
+      return "SentencePiece BPE";
+    case TokenizerKind::kByteLevelBpe:
+      return "byte-level BPE";
+  }
+  return "unknown";
+}
+
+void Row(std::string* out, const char* name, const std::string& value) {
+  absl::StrAppendFormat(out, "  %-18s %s\n", name, value);
+}
+
+void DescribeConfig(const ModelConfig& c, std::string* out) {
+  absl::StrAppend(out, "\nModel\n");
+  Row(out, "architecture", c.architecture == Architecture::kLlama ? "llama" : "unknown");
+  Row(out, "layers", FormatCount(c.n_layers));
+  Row(out, "dim", FormatCount(c.dim));
+  Row(out, "hidden dim", FormatCount(c.hidden_dim));
+  Row(out, "heads",
+      absl::StrFormat("%d, %d for keys and values, of %d dimensions", c.n_heads, c.n_kv_heads,
+                      c.head_dim));
+  Row(out, "vocabulary", FormatCount(c.vocab_size));
+  Row(out, "context", absl::StrCat(FormatCount(c.context_length), " positions"));
+  Row(out, "classifier", c.tied_classifier ? "tied to the embedding" : "its own");
+  Row(out, "norm epsilon", absl::StrFormat("%g", c.norm_epsilon));
+  Row(out, "attention scale", absl::StrFormat("%g", c.attention_scale));
+  Row(out, "RoPE", absl::StrFormat("base %g, %d dimensions", c.rope_base, c.rope_dims));
+}
+
+void DescribeTokenizer(const TvlReader& reader, std::string* out) {
+  absl::StrAppend(out, "\nTokenizer\n");
+  if (!reader.has_tokenizer()) {
+    Row(out, "kind", "none");
+    return;
+  }
+  const TokenizerView& t = reader.tokenizer();
+  std::string ends;
+  for (size_t i = 0; i < t.end_token_count(); ++i)
+    absl::StrAppend(&ends, i > 0 ? ", " : "", t.end_token(i));
+  Row(out, "kind", KindName(t.kind()));
+  Row(out, "pieces", FormatCount(t.vocab_size()));
+  Row(out, "begins with", t.bos_id() >= 0 ? absl::StrCat("token ", t.bos_id()) : "nothing");
+  Row(out, "ends at", ends.empty() ? "no token" : absl::StrCat("token ", ends));
+  Row(out, "size", FormatBytes(reader.tokenizer_section().size()));
+}
+
+void DescribeTensors(const TvlReader& reader, std::string* out) {
+  size_t width = 4;
+  for (const TensorInfo& t : reader.tensors()) width = std::max(width, t.name.size());
+  absl::StrAppendFormat(out, "\nTensors\n  %-*s  %-6s  %17s  %14s  %14s\n", width, "name", "type",
+                        "shape", "offset", "bytes");
+  uint64_t bytes = 0, weights = 0;
+  for (const TensorInfo& t : reader.tensors()) {
+    // An interleaved pair is two matrices of this shape.
+    const uint64_t count = t.interleaved ? 2 : 1;
+    const std::string shape = absl::StrCat(t.interleaved ? "2 x " : "", t.rows, " x ", t.cols);
+    absl::StrAppendFormat(out, "  %-*s  %-6s  %17s  %14s  %14s\n", width, t.name,
+                          TensorTypeName(t.type), shape, FormatCount(t.offset),
+                          FormatCount(t.data.size()));
+    bytes += t.data.size();
+    if (t.name != "rope.inv_freq") weights += count * t.rows * t.cols;
+  }
+  absl::StrAppendFormat(out, "  %s tensors, %s weights, %s; %s are read to decode a token\n",
+                        FormatCount(reader.tensors().size()), FormatCount(weights),
+                        FormatBytes(bytes), FormatBytes(reader.BytesPerToken()));
+}
+
+void DescribeMemory(const TvlReader& reader, std::string* out) {
+  const ModelConfig& c = reader.config();
+  const size_t threads = DefaultThreadCount();
+  const uint64_t cache = KvCache::BytesFor(c, c.context_length);
+  const uint64_t activations = RunState::BytesFor(
+      c, Engine<SelectedKernel>::SessionType::StateShape(c.context_length, threads, {}));
+  const uint64_t mapped = reader.bytes().size();
+  const uint64_t resident = ResidentBytes(reader.bytes());
+  absl::StrAppend(out, "\nMemory of a run\n");
+  Row(out, "weights",
+      absl::StrCat(FormatBytes(mapped), ", mapped: the file itself, shared by all who run it"));
+  Row(out, "KV cache",
+      absl::StrCat(FormatBytes(cache), " for the full context, taken as it fills"));
+  Row(out, "activations",
+      absl::StrCat(FormatBytes(activations), " with ", threads,
+                   threads == 1 ? " thread" : " threads"));
+  Row(out, "in memory now",
+      absl::StrFormat("%s of the file (%.0f%%)", FormatBytes(resident),
+                      100.0 * static_cast<double>(resident) / static_cast<double>(mapped)));
+}
+
+absl::Status Run(const std::string& path) {
+  absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
+  if (!reader.ok()) return reader.status();
+  std::string out = absl::StrCat(path, ": ", FormatBytes(file->bytes().size()), ", .tvl version ",
+                                 reader->major(), ".", reader->minor(), "\n");
+  DescribeConfig(reader->config(), &out);
+  DescribeTokenizer(*reader, &out);
+  DescribeTensors(*reader, &out);
+  DescribeMemory(*reader, &out);
+  return Print(out);
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app, Action* action) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* sub =
+      app.add_subcommand("inspect", "Show what a .tvl file holds and what running it takes");
+  sub->footer(
+      "Reads the directory, not the weights: it takes no time, however large the file is.\n"
+      "\n"
+      "Example:\n"
+      "  tvl inspect stories15M.tvl");
+  sub->add_option("MODEL", *path, "A .tvl file")->required()->type_name("");
+  sub->callback([path, action] { *action = [path] { return Run(*path); }; });
+}
+
+}  // namespace tvl

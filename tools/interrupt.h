@@ -1,0 +1,34 @@
+// Ctrl-C (SIGINT), and SIGTERM with it.
+#ifndef TVL_TOOLS_INTERRUPT_H_
+#define TVL_TOOLS_INTERRUPT_H_
+
+#include "absl/status/status.h"
+
+namespace tvl {
+
+// From here on an interrupt ends the program with exit code 128 + signal (130 for Ctrl-C), at once:
+// nothing is buffered, so nothing is lost. A signal that was being ignored (nohup, background jobs)
+// stays ignored. SIGPIPE and SIGXFSZ are ignored, so that a closed pipe and a file that reaches its
+// limit are errors like any other. Call once, before threads are started.
+void HandleInterrupts();
+
+// While one exists, an interrupt is only noted, for work that has something to finish or to clean
+// up and asks now and then. A second interrupt ends the program all the same. One at a time.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+  static bool interrupted();
+  // Cancelled once interrupted, else OK.
+  static absl::Status status();
+};
+
+// 128 + the signal that was noted. REQUIRES: one was.
+int InterruptExitCode();
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_INTERRUPT_H_

@@ -1,0 +1,36 @@
+#include "tools/model.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace tvl {
+
+absl::StatusOr<Tokenizer> OpenTokenizer(const TvlReader& reader) {
+  if (!reader.has_tokenizer()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(reader.name(), ": the file carries no tokenizer"));
+  }
+  absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Create(reader.tokenizer());
+  if (tokenizer.ok()) return tokenizer;
+  return absl::Status(tokenizer.status().code(),
+                      absl::StrCat(reader.name(), ": ", tokenizer.status().message()));
+}
+
+std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<TokenId> tokens;
+  const bool bos = tokenizer.default_options().bos || text.empty();
+  tokenizer.Encode(text, {.bos = bos && tokenizer.bos_id() >= 0, .eos = false}, &tokens);
+  return tokens;
+}
+
+absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context) {
+  if (prompt_tokens == 0)
+    return absl::InvalidArgumentError(
+        "the prompt is empty, and this model has no token to begin with");
+  if (prompt_tokens <= context && more <= context - prompt_tokens) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("the prompt of ", prompt_tokens, " tokens",
+                                            more == 0 ? "" : absl::StrCat(" and ", more, " more"),
+                                            more == 0 ? " does" : " do", " not fit the context of ",
+                                            context, " positions"));
+}
+
+}  // namespace tvl

@@ -1,0 +1,44 @@
+// Opening what --model names, and putting a prompt before it.
+#ifndef TVL_TOOLS_MODEL_H_
+#define TVL_TOOLS_MODEL_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/kernel.h"
+#include "core/token.h"
+#include "models/embedded/embedded_model.h"
+#include "models/engine.h"
+#include "models/tokenizer/tokenizer.h"
+#include "models/tvl_reader.h"
+
+namespace tvl {
+
+inline constexpr char kEmbeddedModelName[] = "the embedded model";
+
+// The model in the file `path`, or the embedded one if that is empty. `threads` 0: the default.
+template <Kernel K>
+absl::StatusOr<std::unique_ptr<Engine<K>>> OpenModel(const std::string& path, size_t threads) {
+  const EngineOptions options = {.threads = threads};
+  if (path.empty()) return Engine<K>::FromBytes(EmbeddedModel(), kEmbeddedModelName, options);
+  return Engine<K>::Open(path, options);
+}
+
+// FailedPrecondition if the file carries none.
+absl::StatusOr<Tokenizer> OpenTokenizer(const TvlReader& reader);
+
+// `text` as the model expects a text to begin, with the beginning-of-sequence token; that token
+// alone for an empty text.
+std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, std::string_view text);
+
+// OutOfRange if the prompt and `more` further positions do not fit `context`.
+absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context);
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_MODEL_H_

@@ -1,0 +1,24 @@
+// Unbuffered output: what is written is with the reader at once, and a failure is noticed where it
+// happens.
+#ifndef TVL_TOOLS_OUTPUT_H_
+#define TVL_TOOLS_OUTPUT_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace tvl {
+
+// Writes all of `text` to `fd`. The operating system's error (a closed pipe, a full disk), naming
+// `what`, the place that it was meant for. Allocates nothing unless it fails.
+absl::Status WriteAll(int fd, std::string_view text, const char* what);
+
+// The same, to standard output.
+absl::Status Print(std::string_view text);
+
+// To standard error. Failures are ignored: there is no one left to tell.
+void PrintNote(std::string_view text);
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_OUTPUT_H_

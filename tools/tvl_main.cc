@@ -1,0 +1,128 @@
+// tvl: one program, one subcommand per task. Exit codes: 0; 1 bad input; 2 wrong usage; 130 Ctrl-C.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "backends/selected.h"
+#include "core/cpu_features.h"
+#include "core/kernel.h"
+#include "tools/command.h"
+#include "tools/interrupt.h"
+#include "tools/output.h"
+
+namespace tvl {
+namespace {
+
+constexpr char kVersion[] = "0.1.0";
+
+constexpr int kExitBadInput = 1;
+constexpr int kExitUsage = 2;
+
+#ifdef __clang__
+constexpr char kCompiler[] = __VERSION__;
+#else
+constexpr char kCompiler[] = "GCC " __VERSION__;
+#endif
+
+std::string VersionText() {
+  std::string isa = CompiledIsa();
+  while (!isa.empty() && isa.back() == ' ') isa.pop_back();
+  return absl::StrCat("tvl ", kVersion, "\nbackend:   ", std::string(SelectedKernel::kName),
+                      "\nisa:       ", isa.empty() ? "baseline" : isa, "\ncompiler:  ", kCompiler,
+                      "\ncontract:  ", kContractVersion, "\n");
+}
+
+int Fail(int code, const std::string& sentence) {
+  PrintNote(absl::StrCat("tvl: ", sentence, "\n"));
+  return code;
+}
+
+int Finish(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (absl::IsCancelled(status)) return InterruptExitCode();
+  return Fail(kExitBadInput, std::string(status.message()));
+}
+
+// CLI11 ends some messages with a newline or spreads them over several lines.
+std::string OneLine(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  for (char& c : text) c = c == '\n' ? ' ' : c;
+  return text;
+}
+
+int UsageError(const CLI::App& app, const std::string& sentence) {
+  std::string command = "tvl";
+  for (const CLI::App* sub : app.get_subcommands()) absl::StrAppend(&command, " ", sub->get_name());
+  return Fail(kExitUsage, absl::StrCat(sentence, " (see '", command, " --help')"));
+}
+
+// Keeps a file that is opened later from getting the number of a standard stream that is closed,
+// and the text that is meant for that. Writing to these fails as it would without.
+void ReserveStandardStreams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDONLY) != fd) _exit(kExitBadInput);
+  }
+}
+
+int Main(int argc, char** argv) {
+  ReserveStandardStreams();
+  HandleInterrupts();
+  CLI::App app(
+      "Runs Llama-family language models on the CPU, from one file that is mapped and used as it "
+      "is.",
+      "tvl");
+  app.get_formatter()->column_width(26);
+  app.get_formatter()->label("REQUIRED", "");
+  app.set_version_flag("--version", VersionText,
+                       "Print version, backend, instruction set and compiler, and exit");
+  app.footer(
+      "Examples:\n"
+      "  tvl generate                                 a story by the model inside this program\n"
+      "  tvl generate -p \"Lily and Tom\" --temperature 0.8 --seed 7\n"
+      "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin\n"
+      "  tvl generate -m stories15M.tvl --stats\n"
+      "'tvl SUBCOMMAND --help' says more about each.");
+  Action action;
+  AddGenerate(app, &action);
+  AddConvert(app, &action);
+  AddInspect(app, &action);
+  AddVerify(app, &action);
+  AddFingerprint(app, &action);
+  try {
+    app.parse(argc, argv);
+    if (!action) {
+      return UsageError(app,
+                        "expected a subcommand: generate, convert, inspect, verify or fingerprint");
+    }
+  } catch (const CLI::CallForHelp&) {
+    return Finish(Print(app.help()));
+  } catch (const CLI::CallForVersion&) {
+    return Finish(Print(VersionText()));
+  } catch (
+      const CLI::ArgumentMismatch& error) {  // CLI11 counts: "At Most 1 required but received 2"
+    const std::string text = error.what();
+    return UsageError(app,
+                      absl::StrCat(text.substr(0, text.find(':')), ": expected exactly one value"));
+  } catch (const CLI::ParseError& error) {
+    return UsageError(app, OneLine(error.what()));
+  }
+  try {
+    return Finish(action());
+  } catch (const std::bad_alloc&) {
+    return Fail(kExitBadInput, "out of memory");
+  } catch (const std::exception& error) {  // threads that cannot be started, for one
+    return Fail(kExitBadInput, OneLine(error.what()));
+  }
+}
+
+}  // namespace
+}  // namespace tvl
+
+int main(int argc, char** argv) { return tvl::Main(argc, argv); }
