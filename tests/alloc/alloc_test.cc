@@ -1,0 +1,126 @@
+// After the first token, generating text asks for no memory: not the forward pass, not sampling,
+// not streaming.
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tuple>
+
+#include "absl/status/status.h"
+#include "backends/selected.h"
+#include "gtest/gtest.h"
+#include "samplers/temperature.h"
+#include "tests/alloc/counting_allocator.h"
+#include "tools/generation.h"
+#include "tools/model.h"
+#include "tools/output.h"
+
+namespace tvl {
+namespace {
+
+// Keeps the compiler from leaving out a call whose result nobody uses.
+void* Used(void* memory) {
+  void* volatile seen = memory;
+  return seen;
+}
+
+// Each way to ask for memory is really counted, as itself.
+TEST(CountingAllocatorTest, CountsEveryCall) {
+  const auto calls_of = [](auto&& ask) {
+    StartCountingMemoryCalls();
+    ask();
+    StopCountingMemoryCalls();
+    std::string calls;
+    for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
+      const MemoryCall call = static_cast<MemoryCall>(i);
+      if (MemoryCalls(call) > 0) calls += MemoryCallName(call);
+    }
+    return calls;
+  };
+  EXPECT_EQ(calls_of([] {}), "");
+  EXPECT_EQ(calls_of([] { std::free(Used(std::malloc(10))); }), "malloc");
+  EXPECT_EQ(calls_of([] { std::free(Used(std::calloc(10, 10))); }), "calloc");
+  EXPECT_EQ(calls_of([] { std::free(Used(std::realloc(Used(nullptr), 10))); }), "realloc");
+  EXPECT_EQ(calls_of([] { std::free(Used(std::aligned_alloc(64, 64))); }), "aligned_alloc");
+  EXPECT_EQ(calls_of([] { std::free(Used(memalign(64, 64))); }), "memalign");
+  EXPECT_EQ(calls_of([] {
+              void* memory = nullptr;
+              if (posix_memalign(&memory, 64, 64) == 0) std::free(Used(memory));
+            }),
+            "posix_memalign");
+  EXPECT_EQ(calls_of([] { ::operator delete(Used(::operator new(10))); }), "operator new");
+  EXPECT_EQ(calls_of([] { ::operator delete[](Used(::operator new[](10))); }), "operator new");
+  EXPECT_EQ(calls_of([] {
+              constexpr std::align_val_t kAlignment{64};
+              ::operator delete(Used(::operator new(64, kAlignment)), kAlignment);
+            }),
+            "operator new");
+  EXPECT_EQ(calls_of([] {
+              void* memory = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              munmap(Used(memory), 4096);
+            }),
+            "mmap");
+}
+
+TEST(CountingAllocatorTest, CountsOtherThreads) {
+  std::atomic<bool> go = false;
+  std::thread other([&] {
+    go.wait(false);
+    std::free(Used(std::malloc(10)));
+  });
+  StartCountingMemoryCalls();
+  go = true;
+  go.notify_all();
+  other.join();
+  StopCountingMemoryCalls();
+  EXPECT_GE(MemoryCalls(MemoryCall::kMalloc), 1u);
+}
+
+// (threads, temperature)
+class AllocTest : public testing::TestWithParam<std::tuple<size_t, float>> {};
+
+TEST_P(AllocTest, NothingAfterTheFirstToken) {
+  const auto [threads, temperature] = GetParam();
+  auto engine = OpenModel<SelectedKernel>("", threads);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const auto tokenizer = OpenTokenizer((*engine)->reader());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  auto session = (*engine)->NewSession({});
+  ASSERT_TRUE(session.ok()) << session.status();
+  const auto prompt = EncodePrompt(*tokenizer, "Once upon a time");
+  const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+
+  Temperature sampler(temperature, 1);
+  GenerationStats stats;
+  bool first = true;
+  const auto sink = [&](std::string_view text) {
+    const absl::Status status = WriteAll(fd, text, "/dev/null");
+    if (first) StartCountingMemoryCalls();
+    first = false;
+    return status;
+  };
+  const auto stop = Generate(*session, *tokenizer, prompt, 100, sampler, sink, &stats);
+  StopCountingMemoryCalls();
+  close(fd);
+  ASSERT_TRUE(stop.ok()) << stop.status();
+  EXPECT_GE(stats.new_tokens, 50u);
+  for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
+    const MemoryCall call = static_cast<MemoryCall>(i);
+    EXPECT_EQ(MemoryCalls(call), 0u) << MemoryCallName(call);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AllocTest,
+                         testing::Combine(testing::Values(1, 2), testing::Values(0.0f, 0.8f)));
+
+}  // namespace
+}  // namespace tvl

@@ -1,0 +1,87 @@
+#!/bin/bash
+# convert_test.sh TVL: tvl convert.
+. tests/cli/testing.sh "$1"
+
+in=$scratch/small.bin
+tok=$scratch/tok.bin
+python3 tests/cli/make_checkpoint.py small "$in" "$tok"
+python3 tests/cli/make_checkpoint.py untied "$scratch/untied.bin" "$scratch/tok2.bin"
+model=$scratch/model.tvl
+
+nothing_left() { ! compgen -G "$scratch/*.tmp*" >/dev/null || failed "a temporary file was left behind"; }
+
+# A line of summary on stderr, nothing on stdout, the same bytes every time.
+for dtype in f32 f16; do
+  run $tvl convert "$in" "$scratch/$dtype.tvl" --tokenizer "$tok" --dtype $dtype
+  expect_code 0
+  expect_no_stdout
+  [ "$(wc -l <"$err")" = 1 ] || failed "expected one line on stderr"
+  grep -q "small.bin (.* kB) -> .*/$dtype.tvl (.* kB, $dtype) in " "$err" || failed "expected a summary"
+  run $tvl convert "$in" "$scratch/again.tvl" --tokenizer "$tok" --dtype $dtype
+  expect_code 0
+  cmp -s "$scratch/$dtype.tvl" "$scratch/again.tvl" || failed "expected the same bytes again"
+  run $tvl verify "$scratch/$dtype.tvl"
+  expect_code 0
+  run $tvl generate -m "$scratch/$dtype.tvl" -n 5
+  expect_code 0
+done
+cmp -s "$scratch/f32.tvl" "$scratch/f16.tvl" && failed "expected f32 and f16 to differ"
+run $tvl convert "$in" "$scratch/default.tvl" --tokenizer "$tok"
+cmp -s "$scratch/default.tvl" "$scratch/f32.tvl" || failed "expected f32 by default"
+run $tvl convert "$scratch/untied.bin" "$scratch/untied.tvl" --tokenizer "$tok"
+expect_code 0
+run $tvl inspect "$scratch/untied.tvl"
+expect_stdout_has "its own"
+nothing_left
+
+# Inputs that are missing, cut short, too long, or no checkpoint at all. The file is named, and nothing is written.
+refuse() {
+  local within=$1
+  shift
+  run $tvl convert "$@"
+  expect_refused "$within"
+  [ ! -e "$model" ] || failed "expected no output"
+  nothing_left
+}
+refuse "missing.bin" "$scratch/missing.bin" "$model" --tokenizer "$tok"
+refuse "missing.bin" "$in" "$model" --tokenizer "$scratch/missing.bin"
+refuse "a directory" "$scratch" "$model" --tokenizer "$tok"
+size=$(stat -c %s "$in")
+head -c $((size - 1)) "$in" >"$scratch/cut.bin"
+refuse "cut.bin: file size: expected $size bytes by the header, found $((size - 1))" "$scratch/cut.bin" "$model" --tokenizer "$tok"
+head -c 20 "$in" >"$scratch/cut.bin"
+refuse "cut.bin: file size" "$scratch/cut.bin" "$model" --tokenizer "$tok"
+cat "$in" "$in" >"$scratch/long.bin"
+refuse "long.bin: file size" "$scratch/long.bin" "$model" --tokenizer "$tok"
+refuse "tok.bin: header" "$tok" "$model" --tokenizer "$tok"
+head -c 100 "$tok" >"$scratch/cut.tok"
+refuse "cut.tok: llama2.c tokenizer" "$in" "$model" --tokenizer "$scratch/cut.tok"
+
+# Outputs that cannot or must not be written.
+refuse "no_folder" "$in" "$scratch/no_folder/model.tvl" --tokenizer "$tok"
+refuse "a directory" "$in" "$scratch" --tokenizer "$tok"
+refuse "a special file" "$in" /dev/null --tokenizer "$tok"
+cp "$in" "$scratch/kept.bin"
+ln "$in" "$scratch/hard.bin"
+ln -s "$in" "$scratch/soft.bin"
+for same in "$in" "$scratch/hard.bin" "$scratch/soft.bin" "$scratch/../${scratch##*/}/small.bin"; do
+  refuse "would replace its own input" "$in" "$same" --tokenizer "$tok"
+done
+refuse "would replace its own input" "$in" "$tok" --tokenizer "$tok"
+cmp -s "$in" "$scratch/kept.bin" || failed "expected the input to be unharmed"
+
+# A disk that fills up: the output of before stays.
+echo "older" >"$scratch/older.tvl"
+run bash -c "ulimit -f 16; exec $tvl convert $in $scratch/older.tvl --tokenizer $tok"
+expect_refused "older.tvl: File too large"
+[ "$(cat "$scratch/older.tvl")" = older ] || failed "expected the older output to stay"
+nothing_left
+
+# A symbolic link is followed.
+ln -s "$scratch/older.tvl" "$scratch/link.tvl"
+run $tvl convert "$in" "$scratch/link.tvl" --tokenizer "$tok"
+expect_code 0
+[ -L "$scratch/link.tvl" ] || failed "expected the link to stay"
+cmp -s "$scratch/older.tvl" "$scratch/f32.tvl" || failed "expected the link's target to be replaced"
+
+finish

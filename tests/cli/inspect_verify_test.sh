@@ -1,0 +1,90 @@
+#!/bin/bash
+# inspect_verify_test.sh TVL: tvl inspect and tvl verify, on the embedded model's file and damaged copies of it.
+. tests/cli/testing.sh "$1"
+
+model=models/pretrained/tales3M.tvl
+damaged=$scratch/damaged.tvl
+
+run $tvl verify $model
+expect_code 0
+expect_no_stderr
+expect_stdout "OK $model: 51 tensors and the tokenizer, 5.71 MB"
+
+run $tvl inspect $model
+expect_code 0
+expect_no_stderr
+for word in "version 1.0" "architecture" "llama" "512 positions" "tied" "llama2.c" "2,048" "layers.5.w13" "f16" \
+  "2 x 512 x 192" "token_embedding" "2048 x 192" "786,432" "2,828,736 weights" "KV cache" "2.36 MB" "activations" \
+  "in memory now"; do
+  expect_stdout_has "$word"
+done
+
+# The offset that inspect gives for a tensor.
+offset_of() { awk -v name="$1" '$1 == name { gsub(",", "", $(NF - 1)); print $(NF - 1) }' "$out"; }
+wo=$(offset_of layers.2.wo)
+norm=$(offset_of final_norm)
+
+# damage OFFSET: makes a copy of the model in which the bits of this byte are flipped.
+damage() {
+  cp $model "$damaged"
+  chmod u+w "$damaged"
+  also_damage "$1"
+}
+also_damage() {
+  local byte
+  byte=$(od -An -tu1 -j"$1" -N1 "$damaged" | tr -d ' ')
+  printf "$(printf '\\x%02x' $((byte ^ 255)))" | dd of="$damaged" bs=1 seek="$1" conv=notrunc status=none
+}
+
+damage $((wo + 1000))
+run $tvl verify "$damaged"
+expect_code 1
+expect_no_stdout
+grep -q "^tvl: .*damaged.tvl: tensor layers.2.wo: " "$err" || failed "expected the damaged tensor's name"
+[ "$(grep -c tensor "$err")" = 1 ] || failed "expected one damaged tensor"
+also_damage $((norm + 5))
+run $tvl verify "$damaged"
+expect_code 1
+grep -q "tensor layers.2.wo: " "$err" && grep -q "tensor final_norm: " "$err" || failed "expected both names"
+# Opening does not read the weights.
+run $tvl inspect "$damaged"
+expect_code 0
+
+# The tokenizer's last bytes lie before the first page of data; its section ends on a multiple of 64.
+tokenizer=$(od -An -tu8 -j40 -N8 $model | tr -d ' ')
+damage $((tokenizer + 3000))
+run $tvl verify "$damaged"
+expect_code 1
+grep -qi "tokenizer" "$err" || failed "expected the tokenizer to be named"
+
+# Header, config and directory are checked whenever a file is opened.
+for offset in 0 20 70 300; do
+  damage $offset
+  for command in verify inspect "generate -m" "fingerprint -m"; do
+    run $tvl $command "$damaged"
+    expect_refused "damaged.tvl: "
+  done
+done
+
+# Truncated anywhere.
+size=$(stat -Lc %s $model)
+for bytes in 1 63 64 100 5000 70000 $((size - 1)); do
+  head -c "$bytes" $model >"$damaged"
+  for command in verify inspect "generate -m"; do
+    run $tvl $command "$damaged"
+    expect_refused "damaged.tvl: "
+  done
+done
+grep -q "truncated" "$err" || failed "expected it to say that the file is truncated"
+cat $model $model >"$damaged"
+run $tvl verify "$damaged"
+expect_refused "file size"
+
+run $tvl verify "$scratch/missing.tvl"
+expect_refused "missing.tvl"
+run $tvl inspect "$scratch"
+expect_refused "a directory"
+run bash -c "exec $tvl inspect $model >/dev/full"
+expect_refused "cannot write to standard output"
+
+finish

@@ -1,0 +1,60 @@
+#!/bin/bash
+# interrupt_test.sh TVL: Ctrl-C, with a model that is slow and never ends.
+. tests/cli/testing.sh "$1"
+set -m  # background jobs of a script ignore SIGINT otherwise
+
+in=$scratch/slow.bin
+tok=$scratch/tok.bin
+model=$scratch/slow.tvl
+python3 tests/cli/make_checkpoint.py slow "$in" "$tok"
+
+temporary_file() { compgen -G "$model.tmp*" >/dev/null; }
+
+# In the middle of a conversion: stopped while it is looked at, so that it cannot be done before.
+ran="convert"
+$tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" &
+wait_for temporary_file
+kill -STOP %1
+if temporary_file; then
+  kill -INT %1
+  kill -CONT %1
+  wait %1
+  code=$?
+  expect_code 130
+  expect_no_stdout
+  expect_no_stderr
+  temporary_file && failed "a temporary file was left behind"
+  [ ! -e "$model" ] || failed "expected no output"
+else
+  kill -CONT %1
+  failed "the conversion was over before it could be interrupted"
+fi
+
+run $tvl convert "$in" "$model" --tokenizer "$tok" --dtype f16
+expect_code 0
+
+# In the middle of a text: what was written stays, and a newline ends it.
+ran="generate"
+$tvl generate -m "$model" -p "Say" -n 60000 --stats >"$out" 2>"$err" &
+some_text() { grep -q "<unk><unk><unk>" "$out"; }
+wait_for some_text
+kill -INT %%
+wait %%
+code=$?
+expect_code 130
+[ "$(tail -c 6 "$out" && echo .)" = $'<unk>\n.' ] || failed "expected the text to end with a newline"
+grep -q "tokens/s" "$err" || failed "expected the statistics of what was done"
+
+# Where there is nothing to finish: waiting for the prompt.
+ran="generate -p -"
+mkfifo "$scratch/prompt"
+$tvl generate -p - <"$scratch/prompt" >"$out" 2>"$err" &
+exec 3>"$scratch/prompt"
+sleep 1
+kill -INT %%
+wait %%
+code=$?
+expect_code 130
+exec 3>&-
+
+finish

@@ -1,0 +1,63 @@
+# Helpers of the command line's tests. Source with the path of the program: . tests/cli/testing.sh "$1"
+#
+# run COMMAND...   runs it, and leaves its exit code in $code, its output in the files $out and $err
+# expect ...       fails the test, with what was run and what came of it, unless the condition holds
+# The test goes on after a failure and fails at its end.
+set -uo pipefail
+
+tvl="${TVL_RUN:-} $1"  # used unquoted: words of a command
+scratch=$TEST_TMPDIR
+out=$scratch/stdout
+err=$scratch/stderr
+failures=0
+ran=
+
+run() {
+  ran="$*"
+  "$@" >"$out" 2>"$err" </dev/null
+  code=$?
+}
+
+failed() {
+  failures=$((failures + 1))
+  echo "FAILED: $*"
+  echo "  command: $ran"
+  echo "  exit code: ${code:-}"
+  echo "  stdout: $(head -c 600 "$out")"
+  echo "  stderr: $(head -c 600 "$err")"
+}
+
+expect_code() { [ "$code" = "$1" ] || failed "expected exit code $1"; }
+expect_stdout() { [ "$(cat "$out"; echo .)" = "$1"$'\n.' ] || failed "expected on stdout: $1"; }
+expect_stdout_has() { grep -qF -- "$1" "$out" || failed "expected within stdout: $1"; }
+expect_no_stdout() { [ ! -s "$out" ] || failed "expected nothing on stdout"; }
+expect_no_stderr() { [ ! -s "$err" ] || failed "expected nothing on stderr"; }
+
+# One sentence, said by tvl, with this in it.
+expect_error() {
+  [ "$(wc -l <"$err")" = 1 ] || failed "expected one line on stderr"
+  grep -q '^tvl: ' "$err" || failed "expected stderr to begin with 'tvl: '"
+  grep -qF -- "$1" "$err" || failed "expected within stderr: $1"
+}
+
+# Bad input: exit code 1, nothing on stdout, one sentence.
+expect_refused() {
+  expect_code 1
+  expect_no_stdout
+  expect_error "$1"
+}
+
+# wait_for CONDITION...: until the command succeeds, at most a minute.
+wait_for() {
+  local i
+  for ((i = 0; i < 1200; i++)); do
+    "$@" && return
+    sleep 0.05
+  done
+  failed "waited in vain for: $*"
+}
+
+finish() {
+  [ "$failures" = 0 ] && echo "all passed"
+  exit $((failures > 0))
+}
