@@ -33,7 +33,7 @@ inline constexpr uint32_t kCanonicalNaN = 0x7fc00000u;
 // can be seen.
 inline constexpr float kSoftmaxCut = -72.0f;
 
-// e^x. Worst error seen over all floats: 0.89 ulp.
+// e^x. Worst error over all floats in range: 0.998 ulp (at 80.76).
 inline float Exp(float x) {
   using C = ExpConstants;
   if (x != x) return std::bit_cast<float>(kCanonicalNaN);

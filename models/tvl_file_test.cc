@@ -1,0 +1,296 @@
+// What is written is what is read: every tensor, of every type, over odd shapes.
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "core/float16.h"
+#include "core/tile.h"
+#include "gtest/gtest.h"
+#include "models/import/llama2c.h"
+#include "models/tvl_format.h"
+#include "models/tvl_reader.h"
+#include "models/tvl_writer.h"
+#include "tests/support/test_model.h"
+#include "xxhash.h"
+
+namespace tvl {
+namespace {
+
+using testing::TempTvl;
+using testing::TestModel;
+using testing::TestShape;
+
+// Rows and columns around 4, 16 and 32; head sizes that fill no quad; one of everything.
+const TestShape kShapes[] = {
+    {},
+    {.tied = false},
+    {.dim = 64,
+     .hidden_dim = 172,
+     .n_layers = 1,
+     .n_heads = 8,
+     .n_kv_heads = 4,
+     .vocab_size = 512,
+     .tied = false},
+    {.dim = 2,
+     .hidden_dim = 1,
+     .n_layers = 1,
+     .n_heads = 1,
+     .n_kv_heads = 1,
+     .vocab_size = 1,
+     .context_length = 1},
+    {.dim = 17,
+     .hidden_dim = 33,
+     .n_heads = 3,
+     .n_kv_heads = 3,
+     .head_dim = 10,
+     .rope_dims = 4,
+     .vocab_size = 33},
+    {.dim = 30,
+     .hidden_dim = 31,
+     .n_layers = 3,
+     .n_heads = 5,
+     .n_kv_heads = 1,
+     .vocab_size = 16,
+     .tied = false},
+    {.dim = 48, .hidden_dim = 65, .n_heads = 3, .n_kv_heads = 1, .vocab_size = 17, .tied = true},
+};
+
+// Row of the source that becomes row r: RoPE pairs (2i, 2i + 1) of each head become (i, i + d / 2).
+size_t SourceRow(const MatrixSource& m, size_t r) {
+  const size_t d = m.interleaved_rope_head_dim;
+  if (d == 0) return r;
+  const size_t head = r / d, i = r % d;
+  return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
+}
+
+// Checks panels of one matrix, padding included, by the formulas of TVL_FORMAT.md. `unit_step`:
+// units from one unit of the matrix to its next.
+void ExpectMatrix(const TensorInfo& t, const MatrixSource& m, size_t first_unit, size_t unit_step,
+                  size_t panels) {
+  const bool half = t.type == static_cast<uint32_t>(WeightType::kF16);
+  const size_t kp = (m.cols + 3) / 4 * 4;
+  const size_t panel_bytes = kp * 16 * (half ? 2 : 4);
+  for (size_t p = 0; p < panels; ++p) {
+    const std::byte* panel =
+        t.data.data() + ((first_unit + p / 2 * unit_step) * 2 + p % 2) * panel_bytes;
+    for (size_t k = 0; k < kp; ++k) {
+      for (size_t r = 0; r < 16; ++r) {
+        const size_t row = 16 * p + r;
+        float expected = 0;
+        if (row < m.rows && k < m.cols) expected = m.data[SourceRow(m, row) * m.cols + k];
+        if (half) {
+          uint16_t bits;
+          std::memcpy(&bits, panel + 2 * (16 * k + r), sizeof(bits));
+          ASSERT_EQ(bits, F32ToF16(expected)) << t.name << " row " << row << " k " << k;
+        } else {
+          ASSERT_EQ(std::memcmp(panel + 4 * (16 * k + r), &expected, 4), 0)
+              << t.name << " row " << row << " k " << k;
+        }
+      }
+    }
+  }
+}
+
+struct Expected {
+  std::string name;
+  const float* vector;
+  size_t vector_size;
+  const MatrixSource* first;
+  const MatrixSource* second;
+};
+
+// By TVL_FORMAT.md, "Tensors of the llama architecture".
+std::vector<Expected> ExpectedTensors(const ModelSource& m) {
+  std::vector<Expected> all;
+  const size_t dim = m.config.dim;
+  all.push_back(
+      {"rope.inv_freq", m.rope_inv_freq.data(), m.rope_inv_freq.size(), nullptr, nullptr});
+  if (!m.config.tied_classifier)
+    all.push_back({"token_embedding", nullptr, 0, &m.embedding, nullptr});
+  for (size_t i = 0; i < m.layers.size(); ++i) {
+    const LayerSource& l = m.layers[i];
+    const std::string layer = absl::StrCat("layers.", i, ".");
+    all.push_back({layer + "attention_norm", l.attention_norm, dim, nullptr, nullptr});
+    all.push_back({layer + "wq", nullptr, 0, &l.wq, nullptr});
+    all.push_back({layer + "wk", nullptr, 0, &l.wk, nullptr});
+    all.push_back({layer + "wv", nullptr, 0, &l.wv, nullptr});
+    all.push_back({layer + "wo", nullptr, 0, &l.wo, nullptr});
+    all.push_back({layer + "ffn_norm", l.ffn_norm, dim, nullptr, nullptr});
+    all.push_back({layer + "w13", nullptr, 0, &l.w1, &l.w3});
+    all.push_back({layer + "w2", nullptr, 0, &l.w2, nullptr});
+  }
+  all.push_back({"final_norm", m.final_norm, dim, nullptr, nullptr});
+  all.push_back(m.config.tied_classifier
+                    ? Expected{"token_embedding", nullptr, 0, &m.embedding, nullptr}
+                    : Expected{"classifier", nullptr, 0, &m.classifier, nullptr});
+  return all;
+}
+
+void ExpectTensor(const TensorInfo& t, const Expected& e, WeightType type) {
+  ASSERT_EQ(std::string(t.name), e.name);
+  if (e.vector != nullptr) {
+    EXPECT_EQ(t.type, 64u);
+    EXPECT_EQ(t.rows, 1u);
+    ASSERT_EQ(t.cols, e.vector_size);
+    ASSERT_EQ(t.data.size(), (4 * e.vector_size + 63) / 64 * 64);
+    EXPECT_EQ(std::memcmp(t.data.data(), e.vector, 4 * e.vector_size), 0) << t.name;
+    for (size_t i = 4 * e.vector_size; i < t.data.size(); ++i) ASSERT_EQ(t.data[i], std::byte{0});
+    return;
+  }
+  ASSERT_EQ(t.type, static_cast<uint32_t>(type));
+  ASSERT_EQ(t.rows, e.first->rows);
+  ASSERT_EQ(t.cols, e.first->cols);
+  ASSERT_EQ(t.interleaved, e.second != nullptr);
+  const size_t panels = (t.rows + 15) / 16;
+  if (e.second == nullptr) {
+    ExpectMatrix(t, *e.first, 0, 1, panels);
+  } else {
+    ExpectMatrix(t, *e.first, 0, 2, (panels + 1) / 2 * 2);
+    ExpectMatrix(t, *e.second, 1, 2, (panels + 1) / 2 * 2);
+  }
+}
+
+TEST(TvlFileTest, EveryTensorSurvivesTheRoundTrip) {
+  for (const TestShape& shape : kShapes) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kF16}) {
+      SCOPED_TRACE(
+          absl::StrCat("dim ", shape.dim, " hidden ", shape.hidden_dim, " ", WeightTypeName(type)));
+      const TestModel model(shape);
+      const TempTvl file(model.source(), type);
+      const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+      ASSERT_TRUE(reader.ok()) << reader.status();
+      EXPECT_EQ(reader->config(), model.config());
+      EXPECT_EQ(reader->ComputableStatus(), absl::OkStatus());
+      EXPECT_FALSE(reader->has_tokenizer());
+      const std::vector<Expected> expected = ExpectedTensors(model.source());
+      ASSERT_EQ(reader->tensors().size(), expected.size());
+      for (size_t i = 0; i < expected.size(); ++i) {
+        ExpectTensor(reader->tensors()[i], expected[i], type);
+        EXPECT_EQ(reader->VerifyTensor(reader->tensors()[i]), absl::OkStatus());
+      }
+    }
+  }
+}
+
+TEST(TvlFileTest, TensorsFollowEachOtherInExecutionOrderAndGapsAreZero) {
+  for (const TestShape& shape : kShapes) {
+    const TestModel model(shape);
+    const TempTvl file(model.source());
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    uint64_t next = 65536;
+    for (const TensorInfo& t : reader->tensors()) {
+      EXPECT_EQ(t.offset, next) << t.name;
+      EXPECT_EQ(t.offset % 64, 0u);
+      next = t.offset + t.data.size();
+    }
+    EXPECT_EQ(next, file.bytes().size());
+    const size_t head = 192 + reader->tensors().size() * sizeof(format::DirectoryEntry);
+    for (size_t i = head; i < 65536; ++i) ASSERT_EQ(file.bytes()[i], std::byte{0}) << i;
+  }
+}
+
+void ExpectView(const TileMatrix& view, const TensorInfo& t) {
+  EXPECT_EQ(view.data, t.data.data());
+  EXPECT_EQ(static_cast<uint32_t>(view.type), t.type);
+  EXPECT_EQ(view.rows, t.rows);
+  EXPECT_EQ(view.cols, t.cols);
+}
+
+TEST(TvlFileTest, TheViewPointsIntoTheFile) {
+  for (const bool tied : {true, false}) {
+    const TestModel model({.tied = tied});
+    const TempTvl file(model.source(), WeightType::kF16);
+    absl::StatusOr<TvlReader> parsed = TvlReader::Parse(file.bytes(), "test");
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    const TvlReader::View view = parsed->view();
+    const TvlReader reader = *std::move(parsed);  // views survive moves of the reader
+    const auto find = [&](const std::string& name) -> const TensorInfo& {
+      for (const TensorInfo& t : reader.tensors()) {
+        if (t.name == name) return t;
+      }
+      ADD_FAILURE() << name;
+      return reader.tensors()[0];
+    };
+    ExpectView(view.embedding(), find("token_embedding"));
+    ExpectView(view.classifier(), find(tied ? "token_embedding" : "classifier"));
+    for (size_t i = 0; i < 2; ++i) {
+      const std::string layer = absl::StrCat("layers.", i, ".");
+      ExpectView(view.layer(i).wq, find(layer + "wq"));
+      ExpectView(view.layer(i).wk, find(layer + "wk"));
+      ExpectView(view.layer(i).wv, find(layer + "wv"));
+      ExpectView(view.layer(i).wo, find(layer + "wo"));
+      ExpectView(view.layer(i).w13.first, find(layer + "w13"));
+      ExpectView(view.layer(i).w2, find(layer + "w2"));
+      EXPECT_EQ(view.layer(i).w13.second.Panel(0), view.layer(i).w13.first.Panel(2) - 2 * 36 * 32);
+      EXPECT_EQ(view.layer(i).attention_norm.size(), 36u);
+      EXPECT_EQ(view.layer(i).attention_norm[5], model.source().layers[i].attention_norm[5]);
+      EXPECT_EQ(view.layer(i).ffn_norm[35], model.source().layers[i].ffn_norm[35]);
+    }
+    EXPECT_EQ(view.final_norm()[1], model.source().final_norm[1]);
+    EXPECT_EQ(view.rope_inv_freq().size(), 3u);
+    uint64_t bytes = 0;
+    for (const TensorInfo& t : reader.tensors()) bytes += t.data.size();
+    EXPECT_EQ(reader.BytesPerToken(), bytes - (tied ? 0 : find("token_embedding").data.size()));
+  }
+}
+
+TEST(TvlFileTest, AnImportedCheckpointGivesTheSameFile) {
+  for (const TestShape& shape : kShapes) {
+    if (shape.rope_dims != 0) continue;  // llama2.c turns whole heads
+    const TestModel model(shape);
+    const std::string bytes = model.Llama2cCheckpoint();
+    std::vector<float> aligned((bytes.size() + 3) / 4);
+    std::memcpy(aligned.data(), bytes.data(), bytes.size());
+    const absl::StatusOr<ModelSource> imported =
+        ImportLlama2c(std::as_bytes(std::span(aligned)).first(bytes.size()));
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    const TempTvl direct(model.source()), converted(*imported);
+    ASSERT_EQ(direct.bytes().size(), converted.bytes().size());
+    EXPECT_EQ(std::memcmp(direct.bytes().data(), converted.bytes().data(), direct.bytes().size()),
+              0);
+  }
+}
+
+// These numbers are the same on every host and compiler; a change of the format or of the writer
+// changes them.
+TEST(TvlFileTest, SameBytesEverywhere) {
+  const TestModel model({.tied = false});
+  const struct {
+    WeightType type;
+    uint64_t hash;
+  } cases[] = {{WeightType::kF32, 3738273575831366809u}, {WeightType::kF16, 4192541546780187798u}};
+  for (const auto& c : cases) {
+    const TempTvl first(model.source(), c.type), second(model.source(), c.type);
+    EXPECT_EQ(XXH3_64bits(first.bytes().data(), first.bytes().size()), c.hash);
+    EXPECT_EQ(XXH3_64bits(second.bytes().data(), second.bytes().size()), c.hash);
+  }
+}
+
+TEST(TvlFileTest, F16RoundsToNearestEvenAndKeepsSpecialValues) {
+  TestModel model({});
+  // A matrix of chosen numbers in place of the first layer's wo.
+  std::vector<float> values(36 * 36, 0.0f);
+  const float chosen[] = {1.0f,   0x1.002p0f, 0x1.006p0f, 65519.0f,   65520.0f,
+                          -1e30f, 0x1p-24f,   0x1p-25f,   0x1.8p-25f, -0.0f};
+  const uint16_t rounded[] = {0x3c00, 0x3c00, 0x3c02, 0x7bff, 0x7c00,
+                              0xfc00, 0x0001, 0x0000, 0x0001, 0x8000};
+  std::memcpy(values.data(), chosen, sizeof(chosen));
+  ModelSource source = model.source();
+  source.layers[0].wo.data = values.data();
+  const TempTvl file(source, WeightType::kF16);
+  const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  const auto* panel = reinterpret_cast<const uint16_t*>(reader->view().layer(0).wo.Panel(0));
+  for (size_t k = 0; k < std::size(rounded); ++k)
+    EXPECT_EQ(panel[TileIndexF16(0, k)], rounded[k]) << chosen[k];
+}
+
+}  // namespace
+}  // namespace tvl

@@ -1,0 +1,184 @@
+// The writer leaves a whole file or none, and says why.
+#include "models/tvl_writer.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/tile.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/test_model.h"
+
+namespace tvl {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::TestModel;
+
+// An empty folder of its own for each test, so that anything left behind is seen.
+class TvlWriterTest : public ::testing::Test {
+ protected:
+  TvlWriterTest() : folder_(testing::UniqueTempPath()) { fs::create_directory(folder_); }
+  ~TvlWriterTest() override { fs::remove_all(folder_); }
+
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+  size_t FilesInFolder() const {
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  absl::Status Write(const std::string& path) const {
+    return WriteTvl(model_.source(), "", path, {});
+  }
+
+  const fs::path folder_;
+  const TestModel model_{{}};
+};
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// While it lives, writing beyond `bytes` of a file fails, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &saved_);
+    const rlimit limit = {bytes, saved_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &saved_);
+    signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*handler_)(int);
+  rlimit saved_ = {};
+};
+
+TEST_F(TvlWriterTest, AFailingWriteLeavesNothing) {
+  ASSERT_TRUE(Write(Path("whole")).ok());
+  const uint64_t size = fs::file_size(Path("whole"));
+  for (const uint64_t limit :
+       {uint64_t{0}, uint64_t{1}, uint64_t{65536}, uint64_t{70000}, size - 1}) {
+    absl::Status status;
+    {
+      const FileSizeLimit guard(limit);
+      status = Write(Path("partial"));
+    }
+    EXPECT_FALSE(status.ok()) << limit;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(Path("partial")));
+    EXPECT_EQ(FilesInFolder(), 1u) << limit;
+  }
+}
+
+TEST_F(TvlWriterTest, AFailingWriteKeepsTheOlderFile) {
+  std::ofstream(Path("model")) << "older";
+  absl::Status status;
+  {
+    const FileSizeLimit guard(1000);
+    status = Write(Path("model"));
+  }
+  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(ReadAll(Path("model")), "older");
+  EXPECT_EQ(FilesInFolder(), 1u);
+}
+
+TEST_F(TvlWriterTest, ReplacesAnOlderFileAndLeavesNothingElse) {
+  std::ofstream(Path("model")) << "older";
+  ASSERT_EQ(Write(Path("model")), absl::OkStatus());
+  ASSERT_EQ(Write(Path("fresh")), absl::OkStatus());
+  EXPECT_EQ(ReadAll(Path("model")), ReadAll(Path("fresh")));
+  EXPECT_EQ(FilesInFolder(), 2u);
+}
+
+TEST_F(TvlWriterTest, FollowsASymbolicLink) {
+  std::ofstream(Path("target")) << "older";
+  fs::create_symlink(Path("target"), Path("link"));
+  ASSERT_EQ(Write(Path("link")), absl::OkStatus());
+  EXPECT_TRUE(fs::is_symlink(Path("link")));
+  EXPECT_GT(fs::file_size(Path("target")), 65536u);
+  EXPECT_EQ(FilesInFolder(), 2u);
+}
+
+TEST_F(TvlWriterTest, NewFilesHaveTheUsualPermissions) {
+  const mode_t mask = umask(022);
+  ASSERT_EQ(Write(Path("model")), absl::OkStatus());
+  umask(mask);
+  struct stat info;
+  ASSERT_EQ(stat(Path("model").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0644u);
+}
+
+TEST_F(TvlWriterTest, RefusesTargetsThatAreNoFiles) {
+  fs::create_directory(Path("folder"));
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  for (const std::string& target : {Path("folder"), Path("fifo"), std::string("/dev/null")}) {
+    const absl::Status status = Write(target);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << target;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(target));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("expected a regular file"));
+  }
+  EXPECT_EQ(FilesInFolder(), 2u);
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST_F(TvlWriterTest, SaysThatTheFolderIsMissing) {
+  const absl::Status status = Write(Path("missing/model"));
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(Path("missing/model")));
+  EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+TEST_F(TvlWriterTest, RefusesAnInvalidModelBeforeTouchingTheDisk) {
+  ModelSource bad = model_.source();
+  bad.config.n_kv_heads = 5;
+  EXPECT_THAT(std::string(WriteTvl(bad, "", Path("model"), {}).message()), HasSubstr("n_kv_heads"));
+  TvlWriteOptions options;
+  options.type = WeightType::kQ8;
+  EXPECT_THAT(std::string(WriteTvl(model_.source(), "", Path("model"), options).message()),
+              HasSubstr("weight type q8"));
+  EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+TEST_F(TvlWriterTest, ReportsProgressUpToTheTotal) {
+  uint64_t last = 0, total = 0;
+  TvlWriteOptions options;
+  options.progress = [&](uint64_t done, uint64_t all) {
+    EXPECT_GE(done, last);
+    EXPECT_LE(done, all);
+    last = done;
+    total = all;
+    return true;
+  };
+  ASSERT_EQ(WriteTvl(model_.source(), "", Path("model"), options), absl::OkStatus());
+  EXPECT_EQ(last, total);
+  EXPECT_EQ(total, fs::file_size(Path("model")) - 65536);
+}
+
+TEST_F(TvlWriterTest, StopsWhenToldAndLeavesNothing) {
+  int calls = 0;
+  TvlWriteOptions options;
+  options.progress = [&](uint64_t, uint64_t) { return ++calls < 3; };
+  EXPECT_EQ(WriteTvl(model_.source(), "", Path("model"), options).code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+}  // namespace
+}  // namespace tvl

@@ -1,0 +1,183 @@
+// What the concepts accept and refuse: proved by the compiler, so a test that builds has passed.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "backends/scalar_reference/scalar_reference.h"
+#include "backends/selected.h"
+#include "core/kernel.h"
+#include "core/kv_slot.h"
+#include "core/model_config.h"
+#include "core/model_view.h"
+#include "core/sampler.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+#include "core/token.h"
+#include "gtest/gtest.h"
+#include "models/engine.h"
+#include "samplers/greedy.h"
+#include "samplers/temperature.h"
+
+namespace tvl {
+namespace {
+
+enum class Op {
+  kNone,
+  kName,
+  kGemv,
+  kGemm,
+  kEmbedRow,
+  kAppendKey,
+  kAppendValue,
+  kRmsNorm,
+  kRope,
+  kSoftmax,
+  kSwiGlu,
+  kAdd
+};
+
+template <Op kMissing>
+struct Name {
+  static constexpr std::string_view kName = "partial";
+};
+template <>
+struct Name<Op::kName> {};
+
+// A backend without one operation (and, for those of weights, without it for one type).
+template <Op kMissing, WeightType kMissingType = WeightType::kF32>
+struct Partial : Name<kMissing> {
+  template <WeightType W>
+  static void Gemv(const TileMatrix&, PanelRange, const float*, float*) noexcept
+      requires(kMissing != Op::kGemv || W != kMissingType);
+  template <WeightType W>
+  static void Gemm(const TileMatrix&, PanelRange, const float*, size_t, size_t, float*,
+                   size_t) noexcept requires(kMissing != Op::kGemm || W != kMissingType);
+  template <WeightType W>
+  static void EmbedRow(const TileMatrix&, size_t, float*) noexcept
+      requires(kMissing != Op::kEmbedRow || W != kMissingType);
+  static void AppendKey(const float*, size_t, const KvSlot&) noexcept
+      requires(kMissing != Op::kAppendKey);
+  static void AppendValue(const float*, size_t, const KvSlot&) noexcept
+      requires(kMissing != Op::kAppendValue);
+  static void RmsNorm(const float*, const float*, size_t, float, float*) noexcept
+      requires(kMissing != Op::kRmsNorm);
+  static void Rope(const float*, const float*, const float*, size_t, float*) noexcept
+      requires(kMissing != Op::kRope);
+  static void Softmax(float*, size_t, float) noexcept requires(kMissing != Op::kSoftmax);
+  static void SwiGlu(const float*, const float*, size_t, float*) noexcept
+      requires(kMissing != Op::kSwiGlu);
+  static void Add(const float*, size_t, float*) noexcept requires(kMissing != Op::kAdd);
+};
+
+// Which sub-concepts K satisfies, one bit each.
+template <typename K>
+constexpr unsigned Satisfied() {
+  constexpr WeightType kF32 = WeightType::kF32, kF16 = WeightType::kF16;
+  const bool bits[] = {GemvKernel<K, kF32>, GemvKernel<K, kF16>,     GemmKernel<K, kF32>,
+                       GemmKernel<K, kF16>, EmbedRowKernel<K, kF32>, EmbedRowKernel<K, kF16>,
+                       KvAppendKernel<K>,   RmsNormKernel<K>,        RopeKernel<K>,
+                       SoftmaxKernel<K>,    SwiGluKernel<K>,         AddKernel<K>};
+  unsigned mask = 0;
+  for (size_t i = 0; i < std::size(bits); ++i) mask |= unsigned{bits[i]} << i;
+  return mask;
+}
+
+constexpr unsigned kAll = (1u << 12) - 1;
+
+// Not a kernel, and of the sub-concepts only number `bit` says so.
+template <typename K>
+constexpr bool FailsOnly(unsigned bit) {
+  return !Kernel<K> && Satisfied<K>() == (kAll & ~(1u << bit));
+}
+
+static_assert(Kernel<Partial<Op::kNone>> && Satisfied<Partial<Op::kNone>>() == kAll);
+static_assert(FailsOnly<Partial<Op::kGemv, WeightType::kF32>>(0));
+static_assert(FailsOnly<Partial<Op::kGemv, WeightType::kF16>>(1));
+static_assert(FailsOnly<Partial<Op::kGemm, WeightType::kF32>>(2));
+static_assert(FailsOnly<Partial<Op::kGemm, WeightType::kF16>>(3));
+static_assert(FailsOnly<Partial<Op::kEmbedRow, WeightType::kF32>>(4));
+static_assert(FailsOnly<Partial<Op::kEmbedRow, WeightType::kF16>>(5));
+static_assert(FailsOnly<Partial<Op::kAppendKey>>(6));
+static_assert(FailsOnly<Partial<Op::kAppendValue>>(6));
+static_assert(FailsOnly<Partial<Op::kRmsNorm>>(7));
+static_assert(FailsOnly<Partial<Op::kRope>>(8));
+static_assert(FailsOnly<Partial<Op::kSoftmax>>(9));
+static_assert(FailsOnly<Partial<Op::kSwiGlu>>(10));
+static_assert(FailsOnly<Partial<Op::kAdd>>(11));
+static_assert(!Kernel<Partial<Op::kName>> && Satisfied<Partial<Op::kName>>() == kAll);
+static_assert(!Kernel<int>);
+
+// An operation that may throw, or that returns something, is another operation.
+struct ThrowingAdd : Partial<Op::kNone> {
+  static void Add(const float*, size_t, float*);
+};
+static_assert(FailsOnly<ThrowingAdd>(11));
+struct ReturningSoftmax : Partial<Op::kNone> {
+  static float Softmax(float*, size_t, float) noexcept;
+};
+static_assert(FailsOnly<ReturningSoftmax>(9));
+// One that wants to write what it may only read.
+struct WritingRope : Partial<Op::kNone> {
+  static void Rope(float*, float*, float*, size_t, float*) noexcept;
+};
+static_assert(FailsOnly<WritingRope>(8));
+
+static_assert(Kernel<ScalarReference>);
+static_assert(Kernel<SelectedKernel>);
+
+// Samplers.
+static_assert(Sampler<Greedy> && Sampler<Temperature>);
+struct NoReset {
+  TokenId Sample(std::span<float>, const SampleContext&);
+};
+static_assert(!Sampler<NoReset>);
+struct WrongResult {
+  double Sample(std::span<float>, const SampleContext&);
+  void Reset(uint64_t);
+};
+static_assert(!Sampler<WrongResult>);
+static_assert(!Sampler<int>);
+
+// Decoders.
+struct AnySession {};
+struct GoodDecoder {
+  size_t Decode(AnySession&, std::span<const TokenId>, std::span<TokenId>);
+};
+static_assert(Decoder<GoodDecoder, AnySession>);
+static_assert(!Decoder<GoodDecoder, int>);
+static_assert(!Decoder<Greedy, AnySession>);
+
+// Model views.
+enum class Member { kNone, kConfig, kEmbedding, kLayer, kFinalNorm, kClassifier, kRope };
+
+template <Member kMissing>
+struct PartialView {
+  const ModelConfig& config() const requires(kMissing != Member::kConfig);
+  TileMatrix embedding() const requires(kMissing != Member::kEmbedding);
+  LayerView layer(size_t i) const requires(kMissing != Member::kLayer);
+  std::span<const float> final_norm() const requires(kMissing != Member::kFinalNorm);
+  TileMatrix classifier() const requires(kMissing != Member::kClassifier);
+  std::span<const float> rope_inv_freq() const requires(kMissing != Member::kRope);
+};
+
+static_assert(ModelView<PartialView<Member::kNone>>);
+static_assert(!ModelView<PartialView<Member::kConfig>>);
+static_assert(!ModelView<PartialView<Member::kEmbedding>>);
+static_assert(!ModelView<PartialView<Member::kLayer>>);
+static_assert(!ModelView<PartialView<Member::kFinalNorm>>);
+static_assert(!ModelView<PartialView<Member::kClassifier>>);
+static_assert(!ModelView<PartialView<Member::kRope>>);
+static_assert(ModelView<TvlReader::View>);
+
+// A view owns nothing.
+struct OwningView : PartialView<Member::kNone> {
+  std::vector<float> owned;
+};
+static_assert(!ModelView<OwningView>);
+
+TEST(ConceptsTest, TheCompilerHasChecked) { SUCCEED(); }
+
+}  // namespace
+}  // namespace tvl

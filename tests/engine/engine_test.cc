@@ -1,0 +1,361 @@
+// The engine's promises about sequences: however tokens are grouped, shared out between threads,
+// rewound or mixed with those of other sessions, each position's logits have the same bits.
+#include "models/engine.h"
+
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "backends/selected.h"
+#include "core/tile.h"
+#include "core/token.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "samplers/greedy.h"
+#include "tests/support/test_model.h"
+
+namespace tvl {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TempTvl;
+using testing::TestModel;
+using testing::TestShape;
+using TestEngine = Engine<SelectedKernel>;
+using TestSession = TestEngine::SessionType;
+using Row = std::vector<float>;
+
+// One model on disk and engines over it.
+class Fixture {
+ public:
+  explicit Fixture(const TestShape& shape, WeightType type = WeightType::kF32)
+      : file_(TestModel(shape).source(), type), vocab_(shape.vocab_size) {}
+
+  std::unique_ptr<TestEngine> Open(size_t threads) const {
+    auto engine = TestEngine::Open(file_.path(), {.threads = threads});
+    EXPECT_TRUE(engine.ok()) << engine.status();
+    return *std::move(engine);
+  }
+  // A prompt that visits the vocabulary without a pattern.
+  std::vector<TokenId> Tokens(size_t n, size_t salt = 0) const {
+    std::vector<TokenId> tokens(n);
+    for (size_t i = 0; i < n; ++i)
+      tokens[i] = static_cast<TokenId>((i * i * 5 + i * 11 + salt * 17 + 1) % vocab_);
+    return tokens;
+  }
+
+ private:
+  TempTvl file_;
+  size_t vocab_;
+};
+
+TestSession NewSession(TestEngine& engine, const SessionOptions& options = {}) {
+  absl::StatusOr<TestSession> session = engine.NewSession(options);
+  EXPECT_TRUE(session.ok()) << session.status();
+  return *std::move(session);
+}
+
+Row Logits(TestSession& session) { return {session.logits().begin(), session.logits().end()}; }
+
+// The logits of every position, token by token: what everything else is compared with.
+std::vector<Row> StepAll(TestSession& session, std::span<const TokenId> tokens) {
+  std::vector<Row> rows;
+  for (const TokenId token : tokens) {
+    EXPECT_EQ(session.Step(token), absl::OkStatus());
+    rows.push_back(Logits(session));
+  }
+  return rows;
+}
+
+std::vector<Row> PrefillRows(TestSession& session, std::span<const TokenId> tokens) {
+  std::vector<Row> rows;
+  const absl::Status status = session.PrefillAll(
+      tokens, [&](std::span<float> logits) { rows.emplace_back(logits.begin(), logits.end()); });
+  EXPECT_EQ(status, absl::OkStatus());
+  return rows;
+}
+
+void ExpectFinite(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    for (const float logit : row) ASSERT_TRUE(std::isfinite(logit));
+  }
+}
+
+// Heads of 6, 8 and 10: quads that are full and quads that are not; contexts off the panels' 16;
+// hidden sizes off the units' 32; more threads than units.
+const TestShape kShapes[] = {
+    {.dim = 36,
+     .hidden_dim = 50,
+     .n_heads = 6,
+     .n_kv_heads = 2,
+     .context_length = 83,
+     .tied = true},
+    {.dim = 64,
+     .hidden_dim = 172,
+     .n_heads = 8,
+     .n_kv_heads = 4,
+     .vocab_size = 512,
+     .context_length = 90,
+     .tied = false},
+    {.dim = 50,
+     .hidden_dim = 97,
+     .n_layers = 3,
+     .n_heads = 5,
+     .n_kv_heads = 5,
+     .context_length = 81,
+     .tied = false},
+    {.dim = 40,
+     .hidden_dim = 31,
+     .n_heads = 4,
+     .n_kv_heads = 1,
+     .head_dim = 12,
+     .rope_dims = 6,
+     .context_length = 80},
+    {.dim = 2,
+     .hidden_dim = 1,
+     .n_layers = 1,
+     .n_heads = 1,
+     .n_kv_heads = 1,
+     .vocab_size = 3,
+     .context_length = 80},
+};
+constexpr size_t kTokens = 77;
+
+std::string Name(const TestShape& s) {
+  return absl::StrCat("dim ", s.dim, ", hidden ", s.hidden_dim, ", ", s.n_heads, " heads");
+}
+
+TEST(EngineTest, ChunksChangeNoBit) {
+  for (const TestShape& shape : kShapes) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kF16}) {
+      SCOPED_TRACE(Name(shape));
+      const Fixture fixture(shape, type);
+      const auto engine = fixture.Open(type == WeightType::kF32 ? 1 : 2);
+      const std::vector<TokenId> tokens = fixture.Tokens(kTokens);
+      TestSession reference = NewSession(*engine);
+      const std::vector<Row> expected = StepAll(reference, tokens);
+      ExpectFinite(expected);
+      for (const size_t chunk : {1, 2, 5, 7, 64, 1000}) {
+        SCOPED_TRACE(absl::StrCat("chunks of ", chunk));
+        TestSession all = NewSession(*engine, {.prefill_chunk = chunk, .all_logits = true});
+        EXPECT_EQ(PrefillRows(all, tokens), expected);
+        EXPECT_EQ(Logits(all), expected.back());
+        // Without logits on the way, and then on by single tokens.
+        TestSession last = NewSession(*engine, {.prefill_chunk = chunk});
+        ASSERT_EQ(last.Prefill(std::span(tokens).first(70)), absl::OkStatus());
+        EXPECT_EQ(Logits(last), expected[69]);
+        const std::vector<Row> rest = StepAll(last, std::span(tokens).subspan(70));
+        for (size_t i = 0; i < rest.size(); ++i) EXPECT_EQ(rest[i], expected[70 + i]);
+      }
+    }
+  }
+}
+
+TEST(EngineTest, ThreadsChangeNoBit) {
+  for (const TestShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    const Fixture fixture(shape);
+    const std::vector<TokenId> tokens = fixture.Tokens(kTokens);
+    std::vector<Row> expected;
+    for (const size_t threads : {1, 2, 3, 8}) {
+      SCOPED_TRACE(absl::StrCat(threads, " threads"));
+      const auto engine = fixture.Open(threads);
+      ASSERT_EQ(engine->threads(), threads);
+      TestSession stepping = NewSession(*engine);
+      const std::vector<Row> stepped = StepAll(stepping, std::span(tokens).first(20));
+      TestSession session = NewSession(*engine, {.prefill_chunk = 19, .all_logits = true});
+      const std::vector<Row> rows = PrefillRows(session, tokens);
+      if (expected.empty()) expected = rows;
+      EXPECT_EQ(rows, expected);
+      for (size_t i = 0; i < stepped.size(); ++i) EXPECT_EQ(stepped[i], expected[i]);
+    }
+  }
+}
+
+TEST(EngineTest, RewindEqualsAFreshStart) {
+  for (const TestShape& shape : kShapes) {
+    SCOPED_TRACE(Name(shape));
+    const Fixture fixture(shape);
+    const auto engine = fixture.Open(shape.tied ? 2 : 1);
+    const std::vector<TokenId> first = fixture.Tokens(kTokens, 1),
+                               second = fixture.Tokens(kTokens, 2);
+    for (const size_t keep : {0, 1, 2, 3, 4, 15, 16, 17, 30, 77}) {
+      SCOPED_TRACE(absl::StrCat("back to ", keep));
+      std::vector<TokenId> both(first.begin(), first.begin() + static_cast<ptrdiff_t>(keep));
+      both.insert(both.end(), second.begin(), second.end() - static_cast<ptrdiff_t>(keep));
+      TestSession fresh = NewSession(*engine);
+      ASSERT_EQ(fresh.Prefill(both), absl::OkStatus());
+      for (const size_t chunk : {6, 64}) {
+        TestSession session = NewSession(*engine, {.prefill_chunk = chunk});
+        ASSERT_EQ(session.Prefill(first), absl::OkStatus());
+        session.Rewind(keep);
+        EXPECT_EQ(session.position(), keep);
+        if (keep == kTokens) {
+          session.Rewind(keep - 1);
+          ASSERT_EQ(session.Step(first[keep - 1]), absl::OkStatus());
+        } else {
+          ASSERT_EQ(session.Prefill(std::span(both).subspan(keep)), absl::OkStatus());
+        }
+        EXPECT_EQ(Logits(session), Logits(fresh));
+      }
+    }
+  }
+}
+
+TEST(EngineTest, TheContextsEndIsAnErrorThatLeavesTheSessionUsable) {
+  const Fixture fixture({.context_length = 37});
+  const auto engine = fixture.Open(1);
+  const std::vector<TokenId> tokens = fixture.Tokens(38);
+  for (const size_t asked : {0, 1, 16, 20, 37, 1000}) {
+    TestSession session = NewSession(*engine, {.context = asked});
+    const size_t context = asked == 0 || asked > 37 ? 37 : asked;
+    ASSERT_EQ(session.context(), context);
+    TestSession fresh = NewSession(*engine);
+    const std::vector<Row> expected = StepAll(fresh, std::span(tokens).first(context));
+
+    const absl::Status too_long = session.Prefill(std::span(tokens).first(context + 1));
+    EXPECT_EQ(too_long.code(), absl::StatusCode::kOutOfRange);
+    EXPECT_THAT(std::string(too_long.message()),
+                HasSubstr(absl::StrCat("context of ", context, " positions")));
+    EXPECT_EQ(session.position(), 0u);
+
+    ASSERT_EQ(session.Prefill(std::span(tokens).first(context)), absl::OkStatus());
+    EXPECT_EQ(session.position(), context);
+    EXPECT_EQ(session.Step(1).code(), absl::StatusCode::kOutOfRange);
+    EXPECT_EQ(session.Prefill({}), absl::OkStatus());
+    EXPECT_EQ(session.position(), context);
+    EXPECT_EQ(Logits(session), expected.back());
+
+    session.Rewind(context - 1);
+    ASSERT_EQ(session.Step(tokens[context - 1]), absl::OkStatus());
+    EXPECT_EQ(Logits(session), expected.back());
+  }
+}
+
+TEST(EngineTest, IdsOutsideTheVocabularyAreRefused) {
+  const Fixture fixture(TestShape{});
+  const auto engine = fixture.Open(2);
+  TestSession session = NewSession(*engine, {.all_logits = true});
+  const std::vector<TokenId> tokens = fixture.Tokens(9);
+  ASSERT_EQ(session.Prefill(tokens), absl::OkStatus());
+  const Row before = Logits(session);
+  for (const TokenId bad : {-1, 67, 1 << 30, std::numeric_limits<TokenId>::min(),
+                            std::numeric_limits<TokenId>::max()}) {
+    const std::vector<TokenId> prompt = {1, 2, bad};
+    for (const absl::Status& status :
+         {session.Step(bad), session.Prefill(prompt),
+          session.PrefillAll(prompt, [](std::span<float>) { FAIL(); })}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(status.message()),
+                  HasSubstr(absl::StrCat("expected 0 to 66, found ", bad)));
+    }
+  }
+  EXPECT_EQ(session.position(), 9u);
+  EXPECT_EQ(Logits(session), before);
+  EXPECT_EQ(session.Step(66), absl::OkStatus());
+}
+
+TEST(EngineTest, AllLogitsNeedRoom) {
+  const Fixture fixture(TestShape{});
+  const auto engine = fixture.Open(1);
+  TestSession session = NewSession(*engine);
+  const std::vector<TokenId> tokens = fixture.Tokens(3);
+  EXPECT_EQ(session.PrefillAll(tokens, [](std::span<float>) { FAIL(); }).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session.position(), 0u);
+}
+
+TEST(EngineTest, InterleavedSessionsDoNotMix) {
+  const Fixture fixture({.context_length = 64, .tied = false});
+  const auto engine = fixture.Open(2);
+  const std::vector<TokenId> a_tokens = fixture.Tokens(40, 1), b_tokens = fixture.Tokens(40, 2);
+  TestSession a_alone = NewSession(*engine), b_alone = NewSession(*engine);
+  const std::vector<Row> a_expected = StepAll(a_alone, a_tokens),
+                         b_expected = StepAll(b_alone, b_tokens);
+  TestSession a = NewSession(*engine), b = NewSession(*engine, {.context = 41});
+  for (size_t i = 0; i < 40; ++i) {
+    ASSERT_EQ(a.Step(a_tokens[i]), absl::OkStatus());
+    ASSERT_EQ(b.Step(b_tokens[i]), absl::OkStatus());
+    ASSERT_EQ(Logits(a), a_expected[i]);
+    ASSERT_EQ(Logits(b), b_expected[i]);
+  }
+  EXPECT_NE(a_expected, b_expected);
+}
+
+TEST(EngineTest, SessionsOnSeveralThreadsShareOneEngine) {
+  const Fixture fixture({.context_length = 64});
+  const auto engine = fixture.Open(3);
+  std::vector<std::vector<Row>> expected(4), found(4);
+  for (size_t s = 0; s < 4; ++s) {
+    TestSession session = NewSession(*engine);
+    expected[s] = StepAll(session, fixture.Tokens(50, s));
+  }
+  std::vector<std::thread> users;
+  for (size_t s = 0; s < 4; ++s) {
+    users.emplace_back([&, s] {
+      TestSession session = NewSession(*engine, {.prefill_chunk = 3 + s, .all_logits = true});
+      const std::vector<TokenId> tokens = fixture.Tokens(50, s);
+      found[s] = PrefillRows(session, std::span(tokens).first(20));
+      for (Row& row : StepAll(session, std::span(tokens).subspan(20)))
+        found[s].push_back(std::move(row));
+    });
+  }
+  for (std::thread& user : users) user.join();
+  for (size_t s = 0; s < 4; ++s) EXPECT_EQ(found[s], expected[s]) << s;
+}
+
+TEST(EngineTest, SessionsMoveAndSamplersMayOverwriteTheirLogits) {
+  const Fixture fixture(TestShape{});
+  const auto engine = fixture.Open(2);
+  TestSession plain = NewSession(*engine);
+  const std::vector<Row> expected = StepAll(plain, fixture.Tokens(10));
+  TestSession session = NewSession(*engine);
+  for (size_t i = 0; i < 10; ++i) {
+    TestSession moved = std::move(session);
+    ASSERT_EQ(moved.Step(fixture.Tokens(10)[i]), absl::OkStatus());
+    ASSERT_EQ(Logits(moved), expected[i]);
+    for (float& logit : moved.logits()) logit = std::numeric_limits<float>::quiet_NaN();
+    session = std::move(moved);
+  }
+}
+
+TEST(EngineTest, GreedyContinuationIsTheSameForEveryWayOfRunning) {
+  const Fixture fixture({.context_length = 60});
+  std::vector<TokenId> expected;
+  for (const size_t threads : {1, 3}) {
+    for (const size_t chunk : {1, 4, 64}) {
+      const auto engine = fixture.Open(threads);
+      TestSession session = NewSession(*engine, {.prefill_chunk = chunk});
+      ASSERT_EQ(session.Prefill(fixture.Tokens(11)), absl::OkStatus());
+      std::vector<TokenId> generated;
+      while (session.position() < session.context()) {
+        generated.push_back(Greedy().Sample(session.logits(), {}));
+        ASSERT_EQ(session.Step(generated.back()), absl::OkStatus());
+      }
+      if (expected.empty()) expected = generated;
+      EXPECT_EQ(generated, expected);
+    }
+  }
+  EXPECT_EQ(expected.size(), 49u);
+}
+
+TEST(EngineTest, OpeningErrorsNameTheFile) {
+  const auto missing = TestEngine::Open("/no/such/model.tvl", {});
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("/no/such/model.tvl"));
+  const std::vector<std::byte> junk(1000, std::byte{7});
+  const auto bad = TestEngine::FromBytes(junk, "junk.tvl", {});
+  EXPECT_EQ(bad.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("junk.tvl: magic"));
+}
+
+}  // namespace
+}  // namespace tvl

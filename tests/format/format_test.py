@@ -1,0 +1,236 @@
+"""format_test.py WORK_FOLDER PROGRAM...: converts random llama2.c checkpoints with `PROGRAM... convert` and reads the
+result with tvl_reader.py. Every tensor must be the checkpoint's, bit for bit."""
+
+import os
+import random
+import struct
+import subprocess
+import sys
+import unittest
+
+import tvl_reader
+from xxh3 import xxh3_64
+
+WORK_FOLDER = None
+PROGRAM = None
+
+
+def f32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def bits(values):
+    return struct.pack("<%df" % len(values), *values)
+
+
+class Checkpoint:
+    """A random model as llama2.c stores it, and as lists of rows."""
+
+    def __init__(self, dim, hidden, layers, heads, kv_heads, vocab, context, tied, seed):
+        rng = random.Random(seed)
+        self.dim, self.heads, self.kv_heads, self.head_dim = dim, heads, kv_heads, dim // heads
+        self.hidden, self.layers, self.vocab, self.context, self.tied = hidden, layers, vocab, context, tied
+        kv_dim = kv_heads * self.head_dim
+        self.data = struct.pack("<7i", dim, hidden, layers, heads, kv_heads, vocab if tied else -vocab, context)
+
+        def take(rows, cols):
+            # Among ordinary numbers some that f16 cannot hold, or not exactly.
+            special = [0.0, -0.0, 65504.0, 65519.0, 1e-8, -6e-8, 2.0**-14, 1.00048828125, 1.00146484375]
+            pick = lambda: rng.choice(special) if rng.random() < 0.05 else f32(rng.gauss(0, 0.3))
+            matrix = [[pick() for _ in range(cols)] for _ in range(rows)]
+            self.data += b"".join(bits(row) for row in matrix)
+            return matrix
+
+        def each(rows, cols):
+            return [take(rows, cols) for _ in range(layers)]
+
+        self.embedding = take(vocab, dim)
+        self.attention_norm = each(1, dim)
+        self.wq, self.wk = each(dim, dim), each(kv_dim, dim)
+        self.wv, self.wo = each(kv_dim, dim), each(dim, dim)
+        self.ffn_norm = each(1, dim)
+        self.w1, self.w2, self.w3 = each(hidden, dim), each(dim, hidden), each(hidden, dim)
+        self.final_norm = take(1, dim)
+        take(context, self.head_dim)  # tables of cosines and sines
+        self.classifier = self.embedding if tied else take(vocab, dim)
+
+    def turned(self, matrix):
+        """Rows of query or key heads, from pairs (2i, 2i + 1) to (i, i + head_dim / 2)."""
+        d = self.head_dim
+        out = []
+        for head in range(0, len(matrix), d):
+            out += [matrix[head + 2 * i] for i in range(d // 2)] + [matrix[head + 2 * i + 1] for i in range(d // 2)]
+        return out
+
+    def expected(self):
+        """(name, kind, matrices) in the order of the file."""
+        yield "rope.inv_freq", "vector", None
+        if not self.tied:
+            yield "token_embedding", "tiles", [self.embedding]
+        for n in range(self.layers):
+            layer = "layers.%d." % n
+            yield layer + "attention_norm", "vector", [self.attention_norm[n]]
+            yield layer + "wq", "tiles", [self.turned(self.wq[n])]
+            yield layer + "wk", "tiles", [self.turned(self.wk[n])]
+            yield layer + "wv", "tiles", [self.wv[n]]
+            yield layer + "wo", "tiles", [self.wo[n]]
+            yield layer + "ffn_norm", "vector", [self.ffn_norm[n]]
+            yield layer + "w13", "tiles", [self.w1[n], self.w3[n]]
+            yield layer + "w2", "tiles", [self.w2[n]]
+        yield "final_norm", "vector", [self.final_norm]
+        if self.tied:
+            yield "token_embedding", "tiles", [self.embedding]
+        else:
+            yield "classifier", "tiles", [self.classifier]
+
+
+def random_pieces(count, seed):
+    """A vocabulary as llama2.c has it: three special tokens, the bytes, and then words, one of them twice."""
+    rng = random.Random(seed)
+    pieces = [b"<unk>", b"\n<s>\n", b"\n</s>\n"] + [b"<0x%02X>" % i for i in range(256)]
+    while len(pieces) < count:
+        pieces.append(bytes(rng.choice(b" abcdefgh\xc3\xa9") for _ in range(rng.randrange(1, 9))))
+    pieces[-1] = pieces[count // 2]
+    return pieces[:count], [f32(-rng.random() * 100) for _ in range(count)]
+
+
+def tokenizer_bin(pieces, scores):
+    data = struct.pack("<i", max(map(len, pieces)))
+    return data + b"".join(struct.pack("<fi", s, len(p)) + p for p, s in zip(pieces, scores))
+
+
+def as_f16(value):
+    try:
+        return struct.unpack("<e", struct.pack("<e", value))[0]
+    except OverflowError:  # struct refuses what rounds to infinity
+        return float("inf") if value > 0 else float("-inf")
+
+
+SHAPES = [
+    dict(dim=36, hidden=50, layers=2, heads=6, kv_heads=2, vocab=300, context=24, tied=True, seed=1),
+    dict(dim=20, hidden=33, layers=1, heads=2, kv_heads=2, vocab=263, context=9, tied=False, seed=2),
+    dict(dim=64, hidden=96, layers=1, heads=8, kv_heads=1, vocab=272, context=16, tied=False, seed=3),
+]
+
+
+class FormatTest(unittest.TestCase):
+    def convert(self, checkpoint, dtype):
+        source, vocabulary, target = (os.path.join(WORK_FOLDER, n) for n in ("m.bin", "t.bin", "m.tvl"))
+        pieces, scores = random_pieces(checkpoint.vocab, 7)
+        with open(source, "wb") as file:
+            file.write(checkpoint.data)
+        with open(vocabulary, "wb") as file:
+            file.write(tokenizer_bin(pieces, scores))
+        subprocess.run(PROGRAM + ["convert", source, target, "--tokenizer", vocabulary, "--dtype", dtype], check=True)
+        return tvl_reader.read(target), pieces, scores
+
+    def test_every_tensor(self):
+        for shape in SHAPES:
+            checkpoint = Checkpoint(**shape)
+            for dtype in ("f32", "f16"):
+                with self.subTest(dtype=dtype, **shape):
+                    model, pieces, scores = self.convert(checkpoint, dtype)
+                    self.check_config(model.config, checkpoint)
+                    self.check_tensors(model, checkpoint, dtype)
+                    self.check_tokenizer(model.tokenizer, pieces, scores)
+
+    def check_config(self, config, c):
+        self.assertEqual(
+            config,
+            dict(
+                config_bytes=84, architecture=1, dim=c.dim, hidden_dim=c.hidden, n_layers=c.layers, n_heads=c.heads,
+                n_kv_heads=c.kv_heads, head_dim=c.head_dim, vocab_size=c.vocab, context_length=c.context,
+                flags=int(c.tied), norm_epsilon=f32(1e-5), attention_scale=f32(c.head_dim**-0.5), activation=1,
+                rope_kind=1, rope_scaling=1, rope_dims=c.head_dim, rope_base=10000.0, sliding_window=0,
+                attention_soft_cap=0.0, logit_soft_cap=0.0,
+            ),
+        )  # fmt: skip
+
+    def check_tensors(self, model, checkpoint, dtype):
+        expected = list(checkpoint.expected())
+        self.assertEqual(list(model.tensors), [name for name, _, _ in expected])
+        for name, kind, matrices in expected:
+            tensor = model.tensors[name]
+            self.assertEqual(tensor.kind, "vector" if kind == "vector" else dtype, name)
+            self.assertEqual(tensor.flags, 3 if name.endswith("w13") else 1, name)
+            if name == "rope.inv_freq":
+                d = checkpoint.head_dim
+                for i, value in enumerate(tensor.matrices[0][0]):
+                    self.assertAlmostEqual(value * 10000 ** (2 * i / d), 1, delta=1e-7)
+                continue
+            rounded = as_f16 if tensor.kind == "f16" else lambda x: x
+            found = tensor.matrices
+            self.assertEqual(len(found), len(matrices), name)
+            for f, e in zip(found, matrices):
+                self.assertEqual([bits(row) for row in f], [bits([rounded(x) for x in row]) for row in e], name)
+
+    def check_tokenizer(self, tokenizer, pieces, scores):
+        h = tokenizer.header
+        self.assertEqual((h["kind"], h["vocab_size"], h["bos_id"], h["eos_id"]), (1, len(pieces), 1, 2))
+        self.assertEqual(tokenizer.pieces, pieces)
+        self.assertEqual(bits(tokenizer.scores), bits(scores))
+        self.assertIn(2, tokenizer.end_tokens)
+        for piece in pieces:
+            self.assertEqual(tokenizer.find(piece), pieces.index(piece))
+        self.assertEqual(tokenizer.find(b"no such piece"), -1)
+
+
+class ReaderTest(unittest.TestCase):
+    """What the converter does not write yet: panels put together line by line, as the document's tables say."""
+
+    def test_hash(self):
+        # By libxxhash 0.8.1: nothing, and one length of each way of hashing.
+        self.assertEqual(xxh3_64(b""), 0x2D06800538D394C2)
+        data = bytes(i * i * 31 + i * 7 + 3 >> 2 & 255 for i in range(2100))
+        expected = {
+            3: 0x285D86B2913FC67A,
+            8: 0x4F3C92C5D9B5F841,
+            16: 0x4B857338292137F5,
+            100: 0x8F407CC43FA42135,
+            200: 0xEBCA0800D86C8726,
+            241: 0x99CE72EE5C000B72,
+            1024: 0x716F44FE6BAFB49E,
+            1025: 0xE8AAF65405835FC3,
+            2100: 0xF495E812610B00BD,
+        }
+        self.assertEqual({n: xxh3_64(data[:n]) for n in expected}, expected)
+
+    def test_bf16(self):
+        lines = b""
+        for k in range(0, 8, 2):
+            for r in range(16):
+                for half in (k, k + 1):
+                    lines += struct.pack("<f", float(r - 8 * half))[2:] if half < 6 else b"\0\0"
+        rows = tvl_reader.decode_panels("bf16", 16, 6, [lines])
+        self.assertEqual(rows, [[float(r - 8 * k) for k in range(6)] for r in range(16)])
+
+    def test_quantised(self):
+        rng = random.Random(5)
+        for kind, cols in (("q8", 70), ("q4", 128), ("q4m", 33)):
+            kp = tvl_reader.ceil(cols, 64)
+            low, high = (-128, 127) if kind == "q8" else (0, 15)
+            quants = [[rng.randint(low, high) for _ in range(kp)] for _ in range(16)]
+            scales = [[as_f16(rng.uniform(0, 2)) for _ in range(kp // 32)] for _ in range(16)]
+            minima = [[as_f16(rng.uniform(-2, 0)) for _ in range(kp // 32)] for _ in range(16)]
+            panel = b""
+            for s in range(0, kp, 64):
+                if kind == "q8":  # a line: 16 rows of four k
+                    for k in range(s, s + 64, 4):
+                        panel += b"".join(struct.pack("<4b", *quants[r][k : k + 4]) for r in range(16))
+                else:  # a line: 16 rows of eight k, k + i beside k + 4 + i
+                    for k in range(s, s + 64, 8):
+                        panel += bytes(quants[r][k + i] | quants[r][k + 4 + i] << 4 for r in range(16) for i in range(4))
+                for table in (scales, minima) if kind == "q4m" else (scales,):
+                    panel += struct.pack("<32e", *(table[r][s // 32 + b] for b in range(2) for r in range(16)))
+            self.assertEqual(len(panel), 64 * tvl_reader.panel_lines(kind, cols))
+            found = tvl_reader.decode_panels(kind, 13, cols, [panel])
+            self.assertEqual(len(found), 13)
+            for r, row in enumerate(found):
+                for k, value in enumerate(row):
+                    n, scale, low = quants[r][k], scales[r][k // 32], minima[r][k // 32]
+                    self.assertEqual(value, {"q8": scale * n, "q4": scale * (n - 8), "q4m": scale * n + low}[kind])
+
+
+if __name__ == "__main__":
+    WORK_FOLDER, PROGRAM = sys.argv[1], sys.argv[2:]
+    unittest.main(argv=sys.argv[:1], verbosity=2)

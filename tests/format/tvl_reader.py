@@ -1,0 +1,291 @@
+"""Reads .tvl files, written from models/TVL_FORMAT.md alone: no code is shared with the engine.
+
+It favours plainness over speed and checks what the document says, padding and checksums included.
+
+    model = tvl_reader.read("model.tvl")
+    model.config["dim"], model.tensors["layers.0.wq"].matrices[0][row][k], model.tokenizer.pieces[id]
+"""
+
+import struct
+
+from xxh3 import xxh3_64
+
+MAGIC = b"\x89TVL\r\n\x1a\n"
+
+CONFIG_FIELDS = (
+    ("config_bytes", "I"), ("architecture", "I"), ("dim", "I"), ("hidden_dim", "I"), ("n_layers", "I"),
+    ("n_heads", "I"), ("n_kv_heads", "I"), ("head_dim", "I"), ("vocab_size", "I"), ("context_length", "I"),
+    ("flags", "I"), ("norm_epsilon", "f"), ("attention_scale", "f"), ("activation", "I"), ("rope_kind", "I"),
+    ("rope_scaling", "I"), ("rope_dims", "I"), ("rope_base", "f"), ("sliding_window", "I"),
+    ("attention_soft_cap", "f"), ("logit_soft_cap", "f"),
+)  # fmt: skip
+
+TYPE_NAMES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m", 64: "vector"}
+
+TOKENIZER_FIELDS = (
+    ("section_bytes", "Q"), ("checksum", "Q"), ("version", "I"), ("header_bytes", "I"), ("kind", "I"), ("flags", "I"),
+    ("vocab_size", "I"), ("max_piece_bytes", "I"), ("pre_tokenizer", "I"), ("reserved", "I"), ("bos_id", "i"),
+    ("eos_id", "i"), ("unk_id", "i"), ("pad_id", "i"),
+)  # fmt: skip
+
+TABLES = (
+    "piece_offsets", "piece_bytes", "scores", "piece_types", "piece_index", "merges", "merge_index", "added_tokens",
+    "end_tokens", "chat_template", "pre_tokenizer_pattern", "normalizer_map",
+)  # fmt: skip
+
+
+class FormatError(Exception):
+    """The file is not as TVL_FORMAT.md says."""
+
+
+def check(condition, message):
+    if not condition:
+        raise FormatError(message)
+
+
+def ceil(a, b):
+    return (a + b - 1) // b * b
+
+
+def unpack_fields(fields, data):
+    """Fields that lie beyond the data are zero."""
+    layout = "<" + "".join(code for _, code in fields)
+    padded = data[: struct.calcsize(layout)].ljust(struct.calcsize(layout), b"\0")
+    return dict(zip((name for name, _ in fields), struct.unpack(layout, padded)))
+
+
+def numbers(code, data):
+    """All little-endian numbers of one struct code in the data."""
+    return struct.unpack("<%d%s" % (len(data) // struct.calcsize(code), code), data)
+
+
+# --- Tiles -----------------------------------------------------------------------------------------
+
+
+def padded_k(kind, cols):
+    return ceil(cols, 4) if kind in ("f32", "f16", "bf16") else ceil(cols, 64)
+
+
+def panel_lines(kind, cols):
+    kp = padded_k(kind, cols)
+    return {
+        "f32": kp, "f16": kp // 2, "bf16": kp // 2,
+        "q8": kp // 64 * 17, "q4": kp // 64 * 9, "q4m": kp // 64 * 10,
+    }[kind]  # fmt: skip
+
+
+def decode_plain(kind, panel, kp):
+    """The 16 rows of a panel of f32, f16 or bf16."""
+    if kind == "f32":
+        flat = numbers("f", panel)
+        return [[flat[16 * k + r] for k in range(kp)] for r in range(16)]
+    if kind == "f16":
+        flat = numbers("e", panel)
+        return [[flat[16 * k + r] for k in range(kp)] for r in range(16)]
+    upper_halves = numbers("H", panel)
+    flat = numbers("f", struct.pack("<%dI" % len(upper_halves), *(h << 16 for h in upper_halves)))
+    return [[flat[32 * (k // 2) + 2 * r + k % 2] for k in range(kp)] for r in range(16)]
+
+
+def decode_quantised(kind, panel, kp):
+    """The 16 rows of a panel of q8, q4 or q4m."""
+    quant_lines = 16 if kind == "q8" else 8
+    lines = {"q8": 17, "q4": 9, "q4m": 10}[kind]
+    rows = [[0.0] * kp for _ in range(16)]
+    for k in range(kp):
+        j = k % 64
+        start = 64 * lines * (k // 64)
+        block = panel[start : start + 64 * lines]
+        scales = numbers("e", block[64 * quant_lines : 64 * quant_lines + 64])
+        minima = numbers("e", block[64 * quant_lines + 64 :]) if kind == "q4m" else None
+        for r in range(16):
+            at = 16 * (j // 32) + r
+            if kind == "q8":
+                rows[r][k] = scales[at] * numbers("b", block)[64 * (j // 4) + 4 * r + j % 4]
+                continue
+            byte = block[64 * (j // 8) + 4 * r + j % 4]
+            n = byte & 15 if j % 8 < 4 else byte >> 4
+            rows[r][k] = scales[at] * (n - 8) if kind == "q4" else scales[at] * n + minima[at]
+    return rows
+
+
+def decode_panels(kind, rows, cols, panels):
+    """The logical rows of a matrix; its padding must be +0 (unless quantised, where K is simply cut)."""
+    kp = padded_k(kind, cols)
+    out = []
+    for panel in panels:
+        if kind in ("f32", "f16", "bf16"):
+            decoded = decode_plain(kind, panel, kp)
+            for row in decoded:
+                check(not any(struct.pack("<%df" % (kp - cols), *row[cols:])), "padding of K is not +0")
+        else:
+            decoded = decode_quantised(kind, panel, kp)
+        out.extend(row[:cols] for row in decoded)
+    if kind in ("f32", "f16", "bf16"):
+        for row in out[rows:]:
+            check(not any(struct.pack("<%df" % cols, *row)), "a row of the padding is not +0")
+    return out[:rows]
+
+
+class Tensor:
+    """One directory entry. `matrices` is one matrix, or the two of an interleaved pair, as lists of rows."""
+
+    def __init__(self, entry, data):
+        self.name, self.kind, self.flags, self.rows, self.cols = entry
+        self.data = data
+
+    @property
+    def interleaved(self):
+        return bool(self.flags & 2)
+
+    @staticmethod
+    def expected_bytes(kind, flags, rows, cols):
+        if kind == "vector":
+            return ceil(4 * cols, 64)
+        panels = ceil(rows, 16) // 16
+        if flags & 2:
+            panels = 2 * ceil(panels, 2)
+        return 64 * panels * panel_lines(kind, cols)
+
+    @property
+    def matrices(self):
+        if self.kind == "vector":
+            check(not any(self.data[4 * self.cols :]), self.name + ": padding is not zero")
+            return [[list(numbers("f", self.data[: 4 * self.cols]))]]
+        size = 64 * panel_lines(self.kind, self.cols)
+        panels = [self.data[at : at + size] for at in range(0, len(self.data), size)]
+        if not self.interleaved:
+            return [decode_panels(self.kind, self.rows, self.cols, panels)]
+        pair = ([], [])
+        for i, panel in enumerate(panels):
+            pair[i // 2 % 2].append(panel)
+        return [decode_panels(self.kind, self.rows, self.cols, half) for half in pair]
+
+
+# --- Tokenizer -------------------------------------------------------------------------------------
+
+
+class Tokenizer:
+    def __init__(self, section):
+        self.header = unpack_fields(TOKENIZER_FIELDS, section)
+        h = self.header
+        check(h["section_bytes"] % 64 == 0 and h["section_bytes"] <= len(section), "section_bytes")
+        section = section[: h["section_bytes"]]
+        check(h["version"] == 1, "tokenizer version")
+        check(h["header_bytes"] >= 256 and h["header_bytes"] % 64 == 0, "header_bytes")
+        check(h["flags"] < 256 and h["reserved"] == 0, "tokenizer flags")
+        check(xxh3_64(section[16:]) == h["checksum"], "the tokenizer's checksum")
+        tables = {}
+        end = h["header_bytes"]
+        for i, name in enumerate(TABLES):
+            offset, size = struct.unpack_from("<QQ", section, 64 + 16 * i)
+            if size:
+                check(offset == ceil(end, 8), name + ": a table does not follow the one before")
+                check(not any(section[end:offset]), name + ": bytes before it are not zero")
+                end = offset + size
+            else:
+                check(offset == 0, name + ": an absent table has an offset")
+            tables[name] = section[offset : offset + size]
+        check(len(section) == ceil(end, 64) and not any(section[end:]), "the end of the tokenizer section")
+        offsets = numbers("I", tables["piece_offsets"])
+        check(len(offsets) == h["vocab_size"] + 1 and offsets[0] == 0, "piece_offsets")
+        self.pieces = [tables["piece_bytes"][a:b] for a, b in zip(offsets, offsets[1:])]
+        check(offsets[-1] == len(tables["piece_bytes"]), "piece_offsets: the last")
+        check(max(map(len, self.pieces)) == h["max_piece_bytes"], "max_piece_bytes")
+        self.scores = list(numbers("f", tables["scores"]))
+        self.piece_types = list(tables["piece_types"])
+        self.merges = list(struct.iter_unpack("<III", tables["merges"]))
+        self.added_tokens = list(struct.iter_unpack("<II", tables["added_tokens"]))
+        self.end_tokens = list(numbers("i", tables["end_tokens"]))
+        self.chat_template = tables["chat_template"].decode()
+        self.pre_tokenizer_pattern = tables["pre_tokenizer_pattern"].decode()
+        self.normalizer_map = tables["normalizer_map"]
+        self.piece_index = numbers("I", tables["piece_index"])
+        check(list(self.piece_index) == build_index(self.pieces), "piece_index")
+        if self.merges:
+            pairs = [struct.pack("<II", left, right) for left, right, _ in self.merges]
+            check(list(numbers("I", tables["merge_index"])) == build_index(pairs), "merge_index")
+
+    def find(self, piece):
+        """The lowest id of a piece, or -1."""
+        slots = len(self.piece_index)
+        slot = xxh3_64(piece) % slots
+        while self.piece_index[slot] != 0xFFFFFFFF:
+            if self.pieces[self.piece_index[slot]] == piece:
+                return self.piece_index[slot]
+            slot = (slot + 1) % slots
+        return -1
+
+
+def build_index(keys):
+    slots = 1
+    while slots < 2 * len(keys):
+        slots *= 2
+    index = [0xFFFFFFFF] * slots
+    for number, key in enumerate(keys):
+        slot = xxh3_64(key) % slots
+        while index[slot] != 0xFFFFFFFF and keys[index[slot]] != key:
+            slot = (slot + 1) % slots
+        if index[slot] == 0xFFFFFFFF:
+            index[slot] = number
+    return index
+
+
+# --- The file --------------------------------------------------------------------------------------
+
+
+class Model:
+    def __init__(self, data):
+        check(data[:8] == MAGIC, "magic")
+        major, minor, alignment = struct.unpack_from("<HHI", data, 8)
+        (file_size, directory, config, tokenizer, entry_count, reserved, checksum) = struct.unpack_from(
+            "<QQQQIIQ", data, 16
+        )
+        check(major == 1 and alignment == 65536 and reserved == 0, "header")
+        check(file_size == len(data), "file_size")
+        check(directory % 64 == config % 64 == tokenizer % 64 == 0, "a section is not aligned")
+        self.version = (major, minor)
+        (config_bytes,) = struct.unpack_from("<I", data, config)
+        check(config_bytes % 4 == 0, "config_bytes")
+        config_section = data[config : config + config_bytes]
+        directory_section = data[directory : directory + 128 * entry_count]
+        check(xxh3_64(data[:56] + config_section + directory_section) == checksum, "the header's checksum")
+        self.config = unpack_fields(CONFIG_FIELDS, config_section)
+        check(not any(config_section[84:]), "config of a newer version")
+        check(self.config["flags"] < 2, "config flags")
+        self.tensors = {}
+        used = [(0, 64), (config, config + config_bytes), (directory, directory + 128 * entry_count)]
+        for i in range(entry_count):
+            self._read_entry(data, directory_section[128 * i : 128 * (i + 1)], used)
+        self.tokenizer = Tokenizer(data[tokenizer:]) if tokenizer else None
+        if tokenizer:
+            used.append((tokenizer, tokenizer + self.tokenizer.header["section_bytes"]))
+        end = 0
+        for begin, stop in sorted(used):
+            check(begin >= end, "parts of the file overlap")
+            check(not any(data[end:begin]), "bytes that nothing claims are not zero")
+            end = stop
+        check(end == len(data), "bytes after the last part")
+
+    def _read_entry(self, data, entry, used):
+        name, zeros = entry[:64].split(b"\0", 1)
+        check(name and not any(zeros), "a tensor's name")
+        name = name.decode("ascii")
+        kind, flags, rows, cols, offset, size, checksum, reserved0, reserved1 = struct.unpack_from("<IIQQQQQQQ", entry, 64)
+        check(flags < 4 and reserved0 == reserved1 == 0, name + ": flags or reserved")
+        if kind not in TYPE_NAMES:
+            check(not flags & 1, name + ": an unknown type that is required")
+            return
+        kind = TYPE_NAMES[kind]
+        check(offset % 64 == 0 and offset + size <= len(data), name + ": offset")
+        check(size == Tensor.expected_bytes(kind, flags, rows, cols), name + ": bytes")
+        check(name not in self.tensors, name + ": twice")
+        content = data[offset : offset + size]
+        check(xxh3_64(content) == checksum, name + ": checksum")
+        self.tensors[name] = Tensor((name, kind, flags, rows, cols), content)
+        used.append((offset, offset + size))
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return Model(file.read())
