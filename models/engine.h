@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -156,8 +157,17 @@ class Session {
 };
 
 struct EngineOptions {
-  size_t threads = 0;  // 0: DefaultThreadCount()
+  size_t threads = 0;  // 0: ThreadsFor(the model)
 };
+
+// Threads that pay for a model when nobody says otherwise: those of DefaultThreadCount(), but each
+// with 1 MB to read per token at least, since all meet five times per layer. Measured on one and on
+// two cores of a Xeon: 4,287 and 7,097 tokens/s with 5.7 MB, 36,589 and 12,918 with 1.1 MB.
+inline size_t ThreadsFor(const TvlReader& reader) {
+  constexpr uint64_t kBytesPerThread = uint64_t{1} << 20;
+  const uint64_t useful = std::max<uint64_t>(1, reader.BytesPerToken() / kBytesPerThread);
+  return static_cast<size_t>(std::min<uint64_t>(DefaultThreadCount(), useful));
+}
 
 // One open model and the threads that compute with it. Thread-safe; must outlive its sessions.
 template <Kernel K>
@@ -172,9 +182,9 @@ class Engine {
                                                       const EngineOptions& options) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
     if (!file.ok()) return file.status();
-    std::unique_ptr<Engine> engine(new Engine(options));
+    std::unique_ptr<Engine> engine(new Engine);
     engine->file_ = *std::move(file);
-    if (absl::Status s = engine->Parse(engine->file_->bytes(), path); !s.ok()) return s;
+    if (absl::Status s = engine->Start(engine->file_->bytes(), path, options); !s.ok()) return s;
     return engine;
   }
 
@@ -183,32 +193,34 @@ class Engine {
   static absl::StatusOr<std::unique_ptr<Engine>> FromBytes(std::span<const std::byte> bytes,
                                                            const std::string& name,
                                                            const EngineOptions& options) {
-    std::unique_ptr<Engine> engine(new Engine(options));
-    if (absl::Status s = engine->Parse(bytes, name); !s.ok()) return s;
+    std::unique_ptr<Engine> engine(new Engine);
+    if (absl::Status s = engine->Start(bytes, name, options); !s.ok()) return s;
     return engine;
   }
 
   const TvlReader& reader() const { return *reader_; }
-  size_t threads() const { return pool_.threads(); }
+  size_t threads() const { return pool_->threads(); }
 
   absl::StatusOr<SessionType> NewSession(const SessionOptions& options) {
-    return SessionType::Create(reader_->view(), &pool_, options);
+    return SessionType::Create(reader_->view(), &*pool_, options);
   }
 
  private:
-  explicit Engine(const EngineOptions& options)
-      : pool_(options.threads == 0 ? DefaultThreadCount() : options.threads) {}
+  Engine() = default;
 
-  absl::Status Parse(std::span<const std::byte> bytes, const std::string& name) {
+  absl::Status Start(std::span<const std::byte> bytes, const std::string& name,
+                     const EngineOptions& options) {
     absl::StatusOr<TvlReader> reader = TvlReader::Parse(bytes, name);
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
-    return reader_->ComputableStatus();
+    if (absl::Status s = reader_->ComputableStatus(); !s.ok()) return s;
+    pool_.emplace(options.threads == 0 ? ThreadsFor(*reader_) : options.threads);
+    return absl::OkStatus();
   }
 
-  ThreadPool pool_;
   std::optional<MappedFile> file_;
   std::optional<TvlReader> reader_;
+  std::optional<ThreadPool> pool_;
 };
 
 }  // namespace tvl

@@ -48,7 +48,7 @@ void AddModel(CLI::App& app, std::string* path) {
 
 void AddThreads(CLI::App& app, uint64_t* threads) {
   AddCount(app, "-t,--threads", 1, kMaxThreads, threads,
-           "Threads to compute with (default: one per performance core)");
+           "Threads to compute with (default: one per performance core, fewer for a tiny model)");
 }
 
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {

@@ -96,7 +96,7 @@ void DescribeTensors(const TvlReader& reader, std::string* out) {
 
 void DescribeMemory(const TvlReader& reader, std::string* out) {
   const ModelConfig& c = reader.config();
-  const size_t threads = DefaultThreadCount();
+  const size_t threads = ThreadsFor(reader);
   const uint64_t cache = KvCache::BytesFor(c, c.context_length);
   const uint64_t activations = RunState::BytesFor(
       c, Engine<SelectedKernel>::SessionType::StateShape(c.context_length, threads, {}));
