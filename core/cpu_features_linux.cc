@@ -22,6 +22,7 @@ namespace {
 #if defined(__x86_64__)
 
 enum Register { kEbx, kEcx };
+constexpr unsigned kExtended = 0x80000001u;
 
 bool CpuidBit(unsigned leaf, Register reg, int bit) {
   unsigned eax, ebx, ecx, edx;
@@ -55,6 +56,13 @@ constexpr unsigned kZmm = 0xe6;
 [[maybe_unused]] bool CpuHas_avx512vl() { return CpuidBit(7, kEbx, 31); }
 [[maybe_unused]] bool CpuHas_avx512vbmi() { return CpuidBit(7, kEcx, 1); }
 [[maybe_unused]] bool CpuHas_avx512_vnni() { return CpuidBit(7, kEcx, 11); }
+[[maybe_unused]] bool CpuHas_avx512_vbmi2() { return CpuidBit(7, kEcx, 6); }
+[[maybe_unused]] bool CpuHas_avx512_bitalg() { return CpuidBit(7, kEcx, 12); }
+[[maybe_unused]] bool CpuHas_avx512_vpopcntdq() { return CpuidBit(7, kEcx, 14); }
+[[maybe_unused]] bool CpuHas_vaes() { return CpuidBit(7, kEcx, 9); }
+[[maybe_unused]] bool CpuHas_bmi1() { return CpuidBit(7, kEbx, 3); }
+[[maybe_unused]] bool CpuHas_movbe() { return CpuidBit(1, kEcx, 22); }
+[[maybe_unused]] bool CpuHas_abm() { return CpuidBit(kExtended, kEcx, 5); }
 [[maybe_unused]] bool CpuHas_gfni() { return CpuidBit(7, kEcx, 8); }
 
 #elif defined(__aarch64__)
@@ -66,6 +74,7 @@ constexpr unsigned kZmm = 0xe6;
 [[maybe_unused]] bool CpuHas_crc32() { return Hwcap(HWCAP_CRC32); }
 [[maybe_unused]] bool CpuHas_aes() { return Hwcap(HWCAP_AES); }
 [[maybe_unused]] bool CpuHas_asimdhp() { return Hwcap(HWCAP_ASIMDHP); }
+[[maybe_unused]] bool CpuHas_lrcpc() { return Hwcap(HWCAP_LRCPC); }
 [[maybe_unused]] bool CpuHas_asimddp() { return Hwcap(HWCAP_ASIMDDP); }
 [[maybe_unused]] bool CpuHas_i8mm() { return Hwcap2(HWCAP2_I8MM); }
 [[maybe_unused]] bool CpuHas_bf16() { return Hwcap2(HWCAP2_BF16); }
@@ -95,6 +104,17 @@ long CoreCapacity(int cpu) {
   if (std::fscanf(file, "%ld", &capacity) != 1) capacity = 0;
   std::fclose(file);
   return capacity;
+}
+
+// Cores' worth of time that a container may use, as cgroup v2 limits it; 0 when it does not.
+size_t CgroupCores() {
+  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r");
+  if (file == nullptr) return 0;
+  long quota = 0, period = 0;
+  const int fields = std::fscanf(file, "%ld %ld", &quota, &period);  // "max 100000" has no quota
+  std::fclose(file);
+  if (fields != 2 || quota <= 0 || period <= 0) return 0;
+  return static_cast<size_t>((quota + period - 1) / period);
 }
 
 }  // namespace
@@ -129,8 +149,10 @@ size_t DefaultThreadCount() {
   const long fastest = *std::max_element(capacities.begin(), capacities.end());
   // Within a quarter of the fastest: the middle cores of three-tier phones count, the efficiency
   // cores do not.
-  return static_cast<size_t>(std::count_if(capacities.begin(), capacities.end(),
-                                           [&](long c) { return 4 * c >= 3 * fastest; }));
+  const size_t fast = static_cast<size_t>(std::count_if(
+      capacities.begin(), capacities.end(), [&](long c) { return 4 * c >= 3 * fastest; }));
+  const size_t limit = CgroupCores();
+  return limit == 0 ? fast : std::min(fast, limit);
 }
 
 }  // namespace tvl

@@ -73,6 +73,11 @@ absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot allocate ", bytes, " bytes: ", std::strerror(errno)));
   }
+#ifdef MADV_NOHUGEPAGE
+  // A KV cache touches one line in many places far apart: with pages of 2 MB, which some systems
+  // give unasked, the first token would take gigabytes.
+  madvise(address, bytes, MADV_NOHUGEPAGE);
+#endif
   return ZeroPages(internal::Mapping(address, bytes));
 }
 

@@ -49,6 +49,27 @@ TVL_FEATURE(avx512_vnni)
 #ifdef __GFNI__
 TVL_FEATURE(gfni)
 #endif
+#ifdef __BMI__
+TVL_FEATURE(bmi1)
+#endif
+#ifdef __LZCNT__
+TVL_FEATURE(abm)
+#endif
+#ifdef __MOVBE__
+TVL_FEATURE(movbe)
+#endif
+#ifdef __AVX512VBMI2__
+TVL_FEATURE(avx512_vbmi2)
+#endif
+#ifdef __AVX512VPOPCNTDQ__
+TVL_FEATURE(avx512_vpopcntdq)
+#endif
+#ifdef __AVX512BITALG__
+TVL_FEATURE(avx512_bitalg)
+#endif
+#ifdef __VAES__
+TVL_FEATURE(vaes)
+#endif
 #elif defined(__aarch64__)
 #ifdef __ARM_FEATURE_ATOMICS
 TVL_FEATURE(atomics)
@@ -61,6 +82,9 @@ TVL_FEATURE(aes)
 #endif
 #ifdef __ARM_FEATURE_FP16_VECTOR_ARITHMETIC
 TVL_FEATURE(asimdhp)
+#endif
+#ifdef __ARM_FEATURE_RCPC
+TVL_FEATURE(lrcpc)
 #endif
 #ifdef __ARM_FEATURE_DOTPROD
 TVL_FEATURE(asimddp)

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
-#include "core/aligned_buffer.h"
+#include "absl/status/statusor.h"
+#include "core/mapped_file.h"
 #include "core/model_config.h"
 #include "core/tile.h"
 
@@ -20,8 +22,8 @@ struct Lane {
   float* Row(size_t i) const { return data + i * stride; }
 };
 
-// One arena, allocated once and zeroed: row tails beyond the logical width stay +0, as products
-// require of their input. Decoding allocates nothing else.
+// One arena of fresh zero pages, reserved once and taken as it is written to: row tails beyond the
+// logical width stay +0, as products require of their input. Decoding allocates nothing else.
 class RunState {
  public:
   struct Shape {
@@ -31,15 +33,18 @@ class RunState {
     size_t context = 0;  // positions
   };
 
-  RunState(const ModelConfig& c, const Shape& shape) : shape_(shape) {
-    size_t floats = 0;
-    Place(c, [&](Lane*, size_t rows, size_t width) { floats += rows * Stride(width); });
-    arena_ = AlignedBuffer<float>(floats);
-    float* next = arena_.data();
-    Place(c, [&](Lane* lane, size_t rows, size_t width) {
+  // ResourceExhausted if the address space cannot be had.
+  static absl::StatusOr<RunState> Create(const ModelConfig& c, const Shape& shape) {
+    RunState state(shape);
+    absl::StatusOr<ZeroPages> pages = ZeroPages::Allocate(BytesFor(c, shape));
+    if (!pages.ok()) return pages.status();
+    state.pages_ = *std::move(pages);
+    float* next = reinterpret_cast<float*>(state.pages_.data());
+    state.Place(c, [&](Lane* lane, size_t rows, size_t width) {
       *lane = {next, Stride(width)};
       next += rows * lane->stride;
     });
+    return state;
   }
   RunState(RunState&&) = default;
   RunState& operator=(RunState&&) = default;
@@ -97,7 +102,7 @@ class RunState {
   }
 
   Shape shape_;
-  AlignedBuffer<float> arena_;
+  ZeroPages pages_;
 };
 
 }  // namespace tvl

@@ -61,7 +61,7 @@ const RunState::Shape kShapes[] = {
 
 TEST(RunStateTest, RowsAreAlignedAndFollowEachOtherWithoutOverlap) {
   for (const RunState::Shape& shape : kShapes) {
-    const RunState state(Config(), shape);
+    const RunState state = *RunState::Create(Config(), shape);
     const float* next = state.x.data;
     for (const Extent& e : Lanes(state)) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(e.lane->data) % kLineBytes, 0u);
@@ -77,19 +77,19 @@ TEST(RunStateTest, RowsAreAlignedAndFollowEachOtherWithoutOverlap) {
 }
 
 TEST(RunStateTest, StartsAtZeroTailsIncluded) {
-  const RunState state(Config(), kShapes[2]);
+  const RunState state = *RunState::Create(Config(), kShapes[2]);
   const size_t floats = RunState::BytesFor(Config(), kShapes[2]) / sizeof(float);
   for (size_t i = 0; i < floats; ++i) ASSERT_EQ(state.x.data[i], 0.0f);
 }
 
 TEST(RunStateTest, MovesKeepTheLanes) {
-  RunState state(Config(), kShapes[2]);
+  RunState state = *RunState::Create(Config(), kShapes[2]);
   float* const logits = state.logits.data;
   logits[3] = 5;
   RunState moved(std::move(state));
   EXPECT_EQ(moved.logits.data, logits);
   EXPECT_EQ(moved.logits.Row(0)[3], 5.0f);
-  RunState assigned(Config(), kShapes[0]);
+  RunState assigned = *RunState::Create(Config(), kShapes[0]);
   assigned = std::move(moved);
   EXPECT_EQ(assigned.logits.Row(0)[3], 5.0f);
   EXPECT_EQ(assigned.shape().max_tokens, 7u);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 
 #include "core/fp_environment.h"
@@ -10,9 +11,14 @@
 namespace tvl {
 namespace {
 
-// Some tens of microseconds: longer than the phases of a small model are apart, shorter than a
+// Up to a hundred microseconds: longer than the phases of a small model are apart, shorter than a
 // scheduler's tick.
 constexpr int kSpins = 4000;
+
+// Two threads of a pool are often woken on the same core. Polling would then keep the core from the
+// one that is waited for: without a yield now and then, 30 barriers took 1.76 ms instead of 0.11.
+// With the threads apart a yield costs nothing that could be measured.
+constexpr int kPollsPerYield = 64;
 
 // Polling is wasted when the one waited for has no core to run on.
 int SpinsFor(size_t threads) { return threads <= std::thread::hardware_concurrency() ? kSpins : 0; }
@@ -28,17 +34,26 @@ void Pause() {
 
 }  // namespace
 
+bool Barrier::Arrive() {
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 != threads_) return false;
+  arrived_.store(0, std::memory_order_relaxed);
+  // Sequentially consistent, as notify_all looks for sleepers next: not before the new generation
+  // is there for them to see.
+  generation_.fetch_add(1, std::memory_order_seq_cst);
+  generation_.notify_all();
+  return true;
+}
+
 void Barrier::Wait() {
   const uint32_t generation = generation_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-    arrived_.store(0, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-    return;
-  }
+  if (Arrive()) return;
   for (int i = 0; i < spins_; ++i) {
     if (generation_.load(std::memory_order_acquire) != generation) return;
-    Pause();
+    if ((i + 1) % kPollsPerYield == 0) {
+      std::this_thread::yield();
+    } else {
+      Pause();
+    }
   }
   while (generation_.load(std::memory_order_acquire) == generation) {
     generation_.wait(generation, std::memory_order_acquire);
@@ -48,7 +63,16 @@ void Barrier::Wait() {
 ThreadPool::ThreadPool(size_t threads)
     : start_(threads, SpinsFor(threads)), inside_(threads, SpinsFor(threads)) {
   threads_.reserve(threads - 1);
-  for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerLoop(i); });
+  try {
+    for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerLoop(i); });
+  } catch (const std::system_error&) {
+    // The system has no more threads to give. Those that run wait for the ones that never came.
+    body_ = nullptr;
+    for (size_t missing = threads_.size() + 1; missing < threads; ++missing) start_.Arrive();
+    start_.Wait();
+    for (std::thread& thread : threads_) thread.join();
+    throw;
+  }
 }
 
 ThreadPool::~ThreadPool() {

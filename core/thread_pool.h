@@ -21,13 +21,16 @@ class Barrier {
   // `spins`: polls before sleeping.
   Barrier(size_t threads, int spins) : threads_(static_cast<uint32_t>(threads)), spins_(spins) {}
   void Wait();
+  // One arrival without waiting; true if it was the last.
+  bool Arrive();
 
  private:
   const uint32_t threads_;
   const int spins_;
-  // On lines of their own: arrivals must not disturb those who poll the generation.
-  alignas(64) std::atomic<uint32_t> arrived_{0};
-  alignas(64) std::atomic<uint32_t> generation_{0};
+  // On lines of their own, 128 bytes on Apple Silicon: arrivals must not disturb those who poll the
+  // generation.
+  alignas(128) std::atomic<uint32_t> arrived_{0};
+  alignas(128) std::atomic<uint32_t> generation_{0};
 };
 
 class ThreadPool {
@@ -55,7 +58,8 @@ class ThreadPool {
     Barrier* barrier_;
   };
 
-  // `threads` >= 1 includes the calling thread, which works too.
+  // `threads` >= 1 includes the calling thread, which works too. Throws std::system_error if the
+  // system has no more threads to give; none is left running then.
   explicit ThreadPool(size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -17,32 +16,52 @@
 namespace tvl {
 namespace {
 
-// The permissions that a new file would get. umask can only be read by setting it.
-mode_t NewFileMode() {
-  const mode_t mask = umask(022);
-  umask(mask);
-  return 0666 & ~mask;
+namespace fs = std::filesystem;
+
+// The file that `path` names in the end, whether it exists or not; a chain of links is followed.
+fs::path Resolve(const std::string& path) {
+  constexpr int kMaxLinks = 40;  // as Linux
+  fs::path resolved = path;
+  std::error_code error;
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(resolved, error); ++i) {
+    const fs::path link = fs::read_symlink(resolved, error);
+    if (error) break;
+    resolved = link.is_absolute() ? link : resolved.parent_path() / link;
+  }
+  return resolved;
+}
+
+// A new file beside `target`, of a name that no other has. The kernel applies the umask.
+int CreateBeside(const fs::path& target, std::string* name) {
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    *name = (target.parent_path() / absl::StrCat("tvl-", getpid(), "-", i, ".tmp")).string();
+    const int fd = open(name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
 }
 
 }  // namespace
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const fs::path resolved = fs::weakly_canonical(target, error);
-  const std::string path = error ? target : resolved.string();
+  const fs::path path = Resolve(target);
   struct stat info;
-  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+  const bool exists = stat(path.c_str(), &info) == 0;
+  if (exists && !S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(
         absl::StrCat(target, ": expected a regular file or none as the output, found ",
                      S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
   }
-  std::string temporary = absl::StrCat(path, ".tmp.XXXXXX");
-  const int fd = mkstemp(temporary.data());
+  std::string temporary;
+  const int fd = CreateBeside(path, &temporary);
   if (fd < 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot create a file beside ", target));
-  fchmod(fd, NewFileMode());
-  return AtomicFile(fd, path, std::move(temporary));
+  AtomicFile file(fd, path.string(), std::move(temporary));
+  // What replaces a file keeps its permissions.
+  if (exists && fchmod(fd, info.st_mode & 07777) != 0)
+    return file.Error(errno, "set permissions of");
+  return file;
 }
 
 AtomicFile::AtomicFile(int fd, std::string target, std::string temporary)
@@ -89,6 +108,13 @@ absl::Status AtomicFile::Commit() {
   if (rename(temporary_.c_str(), target_.c_str()) != 0)
     return Error(errno, "rename a temporary file to");
   temporary_.clear();
+  // The new name is durable once its folder is. Some file systems cannot sync a folder: no error.
+  const std::string folder = fs::path(target_).parent_path().string();
+  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    fsync(fd);
+    close(fd);
+  }
   return absl::OkStatus();
 }
 

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -56,7 +57,10 @@ class Session {
                                : std::min<size_t>(options.context, config.context_length);
     absl::StatusOr<KvCache> cache = KvCache::Create(config, context);
     if (!cache.ok()) return cache.status();
-    return Session(model, pool, StateShape(context, pool->threads(), options), *std::move(cache));
+    absl::StatusOr<RunState> state =
+        RunState::Create(config, StateShape(context, pool->threads(), options));
+    if (!state.ok()) return state.status();
+    return Session(model, pool, *std::move(cache), *std::move(state));
   }
 
   // What Create will reserve for activations.
@@ -115,9 +119,10 @@ class Session {
     return absl::OkStatus();
   }
 
-  // Forgets the tokens from `position` on; logits() are then stale until the next Step or Prefill.
-  // REQUIRES: position <= this->position().
+  // Forgets the tokens from `position` on, if there are any; logits() are then stale until the next
+  // Step or Prefill.
   void Rewind(size_t position) {
+    if (position >= position_) return;
     cache_.Truncate(position);
     position_ = position;
   }
@@ -125,8 +130,8 @@ class Session {
  private:
   using Logits = typename Llama<K, M>::Logits;
 
-  Session(M model, ThreadPool* pool, const RunState::Shape& shape, KvCache cache)
-      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(model.config(), shape) {}
+  Session(M model, ThreadPool* pool, KvCache cache, RunState state)
+      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(std::move(state)) {}
 
   absl::Status Check(std::span<const TokenId> tokens) const {
     if (tokens.size() > context() - position_) {
@@ -214,7 +219,13 @@ class Engine {
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
     if (absl::Status s = reader_->ComputableStatus(); !s.ok()) return s;
-    pool_.emplace(options.threads == 0 ? ThreadsFor(*reader_) : options.threads);
+    const size_t threads = options.threads == 0 ? ThreadsFor(*reader_) : options.threads;
+    try {
+      pool_.emplace(threads);
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("cannot start ", threads, " threads: ", error.what()));
+    }
     return absl::OkStatus();
   }
 

@@ -225,8 +225,9 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   }
   const uint64_t expected_bytes = format::TensorBytes(e.type, e.flags, e.rows, e.cols);
   if (e.bytes != expected_bytes) return error(Expected("bytes", expected_bytes, e.bytes));
-  tensors_.push_back({name, e.type, (e.flags & format::kEntryInterleaved) != 0, e.rows, e.cols,
-                      e.offset, bytes_.subspan(e.offset, e.bytes), e.checksum});
+  tensors_.push_back({name, e.type, (e.flags & format::kEntryRequired) != 0,
+                      (e.flags & format::kEntryInterleaved) != 0, e.rows, e.cols, e.offset,
+                      bytes_.subspan(e.offset, e.bytes), e.checksum});
   return absl::OkStatus();
 }
 
@@ -270,10 +271,11 @@ absl::Status TvlReader::ParseTokenizerSection() {
 }
 
 absl::StatusOr<const TensorInfo*> TvlReader::Find(absl::string_view tensor, uint64_t rows,
-                                                  uint64_t cols) const {
+                                                  uint64_t cols) {
   const auto it = by_name_.find(tensor);
   if (it == by_name_.end())
     return Error(absl::StrCat("tensor ", tensor, ": it is missing from the directory"));
+  bound_[it->second] = true;
   const TensorInfo& info = tensors_[it->second];
   if (info.rows != rows || info.cols != cols) {
     return Error(absl::StrCat("tensor ", tensor, ": expected the shape (", rows, ", ", cols,
@@ -283,7 +285,7 @@ absl::StatusOr<const TensorInfo*> TvlReader::Find(absl::string_view tensor, uint
 }
 
 absl::Status TvlReader::BindVector(absl::string_view tensor, uint64_t cols,
-                                   std::span<const float>* out) const {
+                                   std::span<const float>* out) {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, 1, cols);
   if (!info.ok()) return info.status();
   if ((*info)->type != format::kTypeVector) {
@@ -295,7 +297,7 @@ absl::Status TvlReader::BindVector(absl::string_view tensor, uint64_t cols,
 }
 
 absl::Status TvlReader::BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols,
-                                   TileMatrix* out) const {
+                                   TileMatrix* out) {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, rows, cols);
   if (!info.ok()) return info.status();
   if (!format::IsTileType((*info)->type) || (*info)->interleaved) {
@@ -308,7 +310,7 @@ absl::Status TvlReader::BindMatrix(absl::string_view tensor, uint64_t rows, uint
 }
 
 absl::Status TvlReader::BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols,
-                                 TilePair* out) const {
+                                 TilePair* out) {
   absl::StatusOr<const TensorInfo*> info = Find(tensor, rows, cols);
   if (!info.ok()) return info.status();
   if (!format::IsTileType((*info)->type) || !(*info)->interleaved) {
@@ -339,6 +341,7 @@ absl::Status TvlReader::BindWeights() {
   weights_ = std::make_unique<View::Weights>();
   View::Weights& w = *weights_;
   w.config = config_;
+  bound_.assign(tensors_.size(), false);
   w.layers.resize(config_.n_layers);
   if (absl::Status s = BindVector("rope.inv_freq", config_.rope_dims / 2, &w.rope_inv_freq);
       !s.ok())
@@ -356,8 +359,17 @@ absl::Status TvlReader::BindWeights() {
   }
   if (absl::Status s = BindVector("final_norm", config_.dim, &w.final_norm); !s.ok()) return s;
   w.classifier = w.embedding;
-  if (config_.tied_classifier) return absl::OkStatus();
-  return BindMatrix("classifier", config_.vocab_size, config_.dim, &w.classifier);
+  if (!config_.tied_classifier) {
+    absl::Status status = BindMatrix("classifier", config_.vocab_size, config_.dim, &w.classifier);
+    if (!status.ok()) return status;
+  }
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (bound_[i] || !tensors_[i].required) continue;
+    return Error(
+        absl::StrCat("tensor ", tensors_[i].name,
+                     ": the file requires it, but this version does not know what it is for"));
+  }
+  return absl::OkStatus();
 }
 
 uint64_t TvlReader::BytesPerToken() const {

@@ -25,6 +25,7 @@ namespace tvl {
 struct TensorInfo {
   absl::string_view name;  // points into the file
   uint32_t type = 0;       // as in TVL_FORMAT.md
+  bool required = false;
   bool interleaved = false;
   uint64_t rows = 0;
   uint64_t cols = 0;
@@ -107,14 +108,10 @@ class TvlReader {
   absl::Status ParseTokenizerSection();
   absl::Status BindWeights();
   absl::Status BindLayer(size_t index, LayerView* layer);
-  absl::StatusOr<const TensorInfo*> Find(absl::string_view tensor, uint64_t rows,
-                                         uint64_t cols) const;
-  absl::Status BindVector(absl::string_view tensor, uint64_t cols,
-                          std::span<const float>* out) const;
-  absl::Status BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols,
-                          TileMatrix* out) const;
-  absl::Status BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols,
-                        TilePair* out) const;
+  absl::StatusOr<const TensorInfo*> Find(absl::string_view tensor, uint64_t rows, uint64_t cols);
+  absl::Status BindVector(absl::string_view tensor, uint64_t cols, std::span<const float>* out);
+  absl::Status BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols, TileMatrix* out);
+  absl::Status BindPair(absl::string_view tensor, uint64_t rows, uint64_t cols, TilePair* out);
   absl::Status Error(absl::string_view what) const;
 
   std::string name_;
@@ -129,6 +126,7 @@ class TvlReader {
   ModelConfig config_;
   std::vector<TensorInfo> tensors_;
   std::map<absl::string_view, size_t> by_name_;
+  std::vector<bool> bound_;  // tensors that the architecture has asked for
   std::optional<TokenizerView> tokenizer_;
   std::span<const std::byte> tokenizer_section_;
   std::unique_ptr<View::Weights>

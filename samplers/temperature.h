@@ -2,9 +2,10 @@
 #ifndef TVL_SAMPLERS_TEMPERATURE_H_
 #define TVL_SAMPLERS_TEMPERATURE_H_
 
-#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "core/canonical_math.h"
@@ -26,7 +27,10 @@ class Temperature {
   // Overwrites `logits` with unnormalised probabilities.
   TokenId Sample(std::span<float> logits, const SampleContext& context) const {
     if (temperature_ == 0) return Greedy().Sample(logits);
-    const float max = logits[static_cast<size_t>(Greedy().Sample(logits))];
+    const TokenId best = Greedy().Sample(logits);
+    const float max = logits[static_cast<size_t>(best)];
+    // Infinity minus itself is no number: an infinite logit is certain, as it is to Greedy.
+    if (!(std::fabs(max) <= std::numeric_limits<float>::max())) return best;
     double total = 0;
     for (float& logit : logits) {
       logit = Exp((logit - max) / temperature_);

@@ -13,10 +13,16 @@
 #include "core/tile.h"
 
 // The canonical order needs a fused MulAdd. Highway falls back to unfused targets silently when the
-// flags miss a feature (AVX2 wants -maes -mpclmul as well), so it is said here.
-static_assert(HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL ||
-                  HWY_TARGET == HWY_NEON,
-              "highway_portable needs AVX2 (-march=x86-64-v3 -maes -mpclmul), AVX-512 or NEON");
+// flags miss a feature (AVX2 wants -maes -mpclmul as well), so it is said here. On ARM every NEON
+// target will do: later releases have several.
+#if HWY_ARCH_X86
+static_assert(HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL,
+              "highway_portable needs AVX2 (-march=x86-64-v3 -maes -mpclmul) or AVX-512");
+#else
+static_assert(HWY_ARCH_ARM && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128 &&
+                  !HWY_HAVE_SCALABLE,
+              "highway_portable needs NEON");
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {

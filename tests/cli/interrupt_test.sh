@@ -8,7 +8,7 @@ tok=$scratch/tok.bin
 model=$scratch/slow.tvl
 python3 tests/cli/make_checkpoint.py slow "$in" "$tok"
 
-temporary_file() { compgen -G "$model.tmp*" >/dev/null; }
+temporary_file() { compgen -G "$(dirname "$model")/tvl-*.tmp" >/dev/null; }
 
 # In the middle of a conversion: stopped while it is looked at, so that it cannot be done before.
 ran="convert"
