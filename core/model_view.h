@@ -29,9 +29,9 @@ struct LayerView {
 // memory that somebody else owns (a mapped .tvl file, the program's image, a test's buffers) and
 // must keep alive.
 //
-// REQUIRES of every implementation, checked where the view is made and not again: the configuration
-// is valid (ValidateModelConfig), every matrix has the shape above, a computable type and 64-byte
-// aligned data, padding is +0.
+// REQUIRES of every implementation, to be checked where the view is made and not again: the
+// configuration is valid (ValidateModelConfig), every matrix has the shape above, a computable type
+// and 64-byte aligned data. Padding must be +0; anything else gives wrong numbers, not a fault.
 template <typename M>
 concept ModelView = std::is_trivially_copyable_v<M> && requires(const M& m, size_t i) {
   { m.config() } -> std::convertible_to<const ModelConfig&>;

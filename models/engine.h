@@ -1,10 +1,12 @@
 // The public API: open a model, start a session, prefill, step, read logits.
 //
-//   absl::StatusOr<std::unique_ptr<tvl::Engine<tvl::SelectedKernel>>> engine =
-//       tvl::Engine<tvl::SelectedKernel>::Open("model.tvl", {});
+//   auto engine = tvl::Engine<tvl::SelectedKernel>::Open("model.tvl", {});
+//   if (!engine.ok()) return engine.status();
 //   auto session = (*engine)->NewSession({});
-//   session->Prefill(prompt);                          // logits() now predict the token after the
-//   prompt session->Step(tvl::Greedy().Sample(session->logits(), {}));
+//   if (!session.ok()) return session.status();
+//   absl::Status status = session->Prefill(prompt);
+//   // session->logits() now predict the token after the prompt
+//   status = session->Step(tvl::Greedy().Sample(session->logits()));
 //
 // The kernel is a template parameter so that models depend on no backend; //backends:selected
 // supplies the one that the build's configuration chose.

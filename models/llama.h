@@ -24,10 +24,10 @@ namespace tvl {
 // RunState, so one Llama serves any number of sessions.
 //
 // All threads walk the pass together and meet at a barrier where one needs what another wrote: five
-// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), twice more for a
-// chunk, whose norms and cache appends are shared out by token and by head. Rows of a matrix are
-// shared out in units of 32, contiguously; no sum crosses threads, so the thread count changes no
-// bit.
+// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), three times
+// more for a chunk, whose norms and cache appends are shared out by token and by head. Rows of a
+// matrix are shared out in units of 32, contiguously; no sum crosses threads, so the thread count
+// changes no bit.
 template <Kernel K, ModelView M>
 class Llama {
  public:

@@ -78,7 +78,7 @@ TEST(TvlDamageTest, LessThanAHeader) {
   EXPECT_THAT(HostileFile(good.bytes().first(0)).Error(), HasSubstr("magic"));
   for (size_t n = 1; n < sizeof(format::Header); ++n) {
     EXPECT_THAT(HostileFile(good.bytes().first(n)).Error(),
-                HasSubstr("file size: at least a header"))
+                HasSubstr("file size: expected a header"))
         << n;
   }
 }

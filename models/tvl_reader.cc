@@ -51,6 +51,9 @@ absl::StatusOr<TvlReader> TvlReader::Parse(std::span<const std::byte> bytes, std
   reader.bytes_ = bytes;
   reader.name_ = std::move(name);
   if (absl::Status s = reader.ParseHeader(); !s.ok()) return s;
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % kLineBytes != 0) {
+    return reader.Error("the bytes: expected memory on a multiple of 64, found another address");
+  }
   if (absl::Status s = reader.ParseConfig(); !s.ok()) return s;
   if (absl::Status s = reader.ParseDirectory(); !s.ok()) return s;
   if (absl::Status s = reader.ParseTokenizerSection(); !s.ok()) return s;
@@ -66,7 +69,8 @@ absl::Status TvlReader::ParseHeader() {
     return Error("magic: not a .tvl file; use `tvl convert` to make one from a checkpoint");
   }
   if (bytes_.size() < sizeof(h))
-    return Error(Expected("file size: at least a header of bytes", sizeof(h), bytes_.size()));
+    return Error(absl::StrCat("file size: expected a header of ", sizeof(h),
+                              " bytes at least, found ", bytes_.size()));
   std::memcpy(&h, bytes_.data(), sizeof(h));
   if (h.major != format::kMajor) {
     return Error(
@@ -348,8 +352,8 @@ absl::Status TvlReader::BindWeights() {
     return s;
   for (const float f : w.rope_inv_freq) {
     // The angle of the last position must stay within the range of the sine routine.
-    if (!(std::fabs(f) <= 32.0f))
-      return Error("tensor rope.inv_freq: expected numbers of magnitude up to 32, found another");
+    if (!(f >= 0.0f && f <= 32.0f))
+      return Error("tensor rope.inv_freq: expected numbers from 0 to 32, found another");
   }
   if (absl::Status s = BindMatrix("token_embedding", config_.vocab_size, config_.dim, &w.embedding);
       !s.ok())

@@ -129,8 +129,8 @@ class TvlReader {
   std::vector<bool> bound_;  // tensors that the architecture has asked for
   std::optional<TokenizerView> tokenizer_;
   std::span<const std::byte> tokenizer_section_;
-  std::unique_ptr<View::Weights>
-      weights_;  // at an address of its own, so that views survive moves of the reader
+  // At an address of its own, so that views survive moves of the reader.
+  std::unique_ptr<View::Weights> weights_;
 };
 
 static_assert(ModelView<TvlReader::View>);

@@ -34,7 +34,7 @@ CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* valu
   const auto parse = [=](const std::string& text) {
     float number = 0;
     if (!absl::SimpleAtof(text, &number) || !std::isfinite(number) || number < 0) {
-      Refuse(names, "a number that is 0 or more", text);
+      Refuse(names, "a finite number that is 0 or more", text);
     }
     *value = number;
   };
@@ -42,7 +42,13 @@ CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* valu
 }
 
 void AddModel(CLI::App& app, std::string* path) {
-  app.add_option("-m,--model", *path, "A .tvl file (default: the model inside this program)")
+  // An empty name is a mistake, most often an unset variable, and must not mean the embedded model.
+  const auto parse = [path](const std::string& text) {
+    if (text.empty()) Refuse("--model", "the name of a file", text);
+    *path = text;
+  };
+  app.add_option_function<std::string>("-m,--model", parse,
+                                       "A .tvl file (default: the model inside this program)")
       ->type_name("FILE");
 }
 

@@ -98,7 +98,7 @@ void AddConvert(CLI::App& app, Action* action) {
       ->type_name("");
   sub->add_option("OUT", options->out, "The .tvl file to write")->required()->type_name("");
   sub->add_option("--tokenizer", options->tokenizer,
-                  "The model's llama2.c tokenizer (tokenizer.bin)")
+                  "The model's llama2.c tokenizer (tokenizer.bin); required")
       ->required()
       ->type_name("FILE");
   const auto parse = [options](const std::string& text) {

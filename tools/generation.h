@@ -23,8 +23,8 @@ struct GenerationStats {
   size_t prompt_tokens = 0;
   size_t new_tokens = 0;
   double prefill_seconds = 0;
-  double first_token_seconds =
-      0;  // from the start of prefill until the sink has taken the first token's text
+  // From the start of prefill until the sink has taken the first token's text.
+  double first_token_seconds = 0;
   std::vector<float> step_seconds;  // of each token after the first: step, sampling and sink
 };
 

@@ -57,7 +57,8 @@ void AddVerify(CLI::App& app, Action* action) {
   auto path = std::make_shared<std::string>();
   CLI::App* sub = app.add_subcommand("verify", "Check a .tvl file against its checksums");
   sub->footer(
-      "Reads all of the file. Names every tensor that is damaged and exits with 1 if there is "
+      "Reads the header, the tokenizer and every tensor. Names every tensor that is damaged and "
+      "exits with 1 if there is "
       "one.\n"
       "\n"
       "Example:\n"

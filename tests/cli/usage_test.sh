@@ -42,7 +42,7 @@ for value in 0 -1 1025 2.5 two 18446744073709551616 ""; do
   usage_error "--threads" fingerprint --threads "$value"
 done
 for value in -0.1 nan inf -inf 1e39 warm ""; do
-  usage_error "--temperature: expected a number that is 0 or more, found '$value'" generate --temperature "$value"
+  usage_error "--temperature: expected a finite number that is 0 or more, found '$value'" generate --temperature "$value"
 done
 for value in -1 0x10 1.5 x; do
   usage_error "--max-tokens" generate --max-tokens "$value"

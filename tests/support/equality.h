@@ -10,6 +10,8 @@
 #include <ios>
 #include <span>
 
+#include "absl/strings/str_format.h"
+
 namespace tvl::testing {
 
 inline bool Equal(float a, float b) { return a == b || (a != a && b != b); }
@@ -27,11 +29,12 @@ inline ::testing::AssertionResult AllEqual(std::span<const float> expected,
     ++differences;
   }
   if (differences == 0) return ::testing::AssertionSuccess();
+  const auto text = [](float f) {
+    return absl::StrFormat("%g (0x%08x)", f, std::bit_cast<uint32_t>(f));
+  };
   return ::testing::AssertionFailure()
          << differences << " of " << expected.size() << " differ, first [" << first
-         << "]: expected " << expected[first] << " (0x" << std::hex
-         << std::bit_cast<uint32_t>(expected[first]) << "), got " << actual[first] << " (0x"
-         << std::bit_cast<uint32_t>(actual[first]) << ")";
+         << "]: expected " << text(expected[first]) << ", got " << text(actual[first]);
 }
 
 }  // namespace tvl::testing
