@@ -379,8 +379,7 @@ absl::Status TvlReader::BindWeights() {
 uint64_t TvlReader::BytesPerToken() const {
   uint64_t bytes = 0;
   for (const TensorInfo& tensor : tensors_) {
-    if (tensor.name == "token_embedding" && !config_.tied_classifier) continue;
-    bytes += tensor.data.size();
+    if (IsReadPerToken(tensor)) bytes += tensor.data.size();
   }
   return bytes;
 }

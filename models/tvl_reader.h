@@ -58,8 +58,11 @@ class TvlReader {
   const TokenizerView& tokenizer() const { return *tokenizer_; }
   std::span<const std::byte> tokenizer_section() const { return tokenizer_section_; }
 
-  // Bytes of weights that are read to decode one token: all tensors but an untied embedding, of
-  // which one row is read.
+  // Whether decoding a token reads all of a tensor: of an untied embedding it reads one row.
+  bool IsReadPerToken(const TensorInfo& tensor) const {
+    return config_.tied_classifier || tensor.name != "token_embedding";
+  }
+  // Bytes of those tensors.
   uint64_t BytesPerToken() const;
 
   // Recomputes the checksum of one tensor. DataLoss naming the tensor if it differs.

@@ -1,26 +1,16 @@
 #include "tools/logits_hash.h"
 
-#define XXH_STATIC_LINKING_ONLY  // for XXH3_state_t
-#include <xxhash.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace tvl {
 
 static_assert(std::endian::native == std::endian::little);
 
-struct LogitsHash::State {
-  XXH3_state_t xxh;
-};
-
-LogitsHash::LogitsHash() : state_(std::make_unique<State>()) {
-  XXH3_64bits_reset(&state_->xxh);
-  XXH3_64bits_update(&state_->xxh, &kContractVersion, sizeof(kContractVersion));
-}
-
-LogitsHash::~LogitsHash() = default;
+LogitsHash::LogitsHash() { stream_.Update(std::as_bytes(std::span(&kContractVersion, 1))); }
 
 void LogitsHash::Add(std::span<const float> logits) {
   constexpr size_t kBlock = 1024;
@@ -32,11 +22,9 @@ void LogitsHash::Add(std::span<const float> logits) {
       const uint32_t magnitude = b & 0x7fffffff;
       bits[i] = magnitude > 0x7f800000 ? 0x7fc00000 : magnitude == 0 ? 0 : b;
     }
-    XXH3_64bits_update(&state_->xxh, bits, count * sizeof(uint32_t));
+    stream_.Update(std::as_bytes(std::span(bits, count)));
     logits = logits.subspan(count);
   }
 }
-
-uint64_t LogitsHash::digest() const { return XXH3_64bits_digest(&state_->xxh); }
 
 }  // namespace tvl

@@ -3,13 +3,15 @@
 #define TVL_TOOLS_LOGITS_HASH_H_
 
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/kernel.h"
 #include "core/token.h"
+#include "models/checksum.h"
 #include "models/engine.h"
 #include "samplers/greedy.h"
 #include "tools/model.h"
@@ -22,14 +24,12 @@ namespace tvl {
 class LogitsHash {
  public:
   LogitsHash();
-  ~LogitsHash();
 
   void Add(std::span<const float> logits);
-  uint64_t digest() const;
+  uint64_t digest() const { return stream_.Digest(); }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  Xxh3Stream stream_;
 };
 
 struct FingerprintOptions {

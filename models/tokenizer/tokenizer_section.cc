@@ -18,7 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/token.h"
-#include "xxhash.h"
+#include "models/checksum.h"
 
 namespace tvl {
 namespace {
@@ -53,11 +53,11 @@ constexpr uint64_t IndexSlots(uint64_t entries) {
   return entries == 0 ? 0 : std::bit_ceil(2 * entries);
 }
 
-uint64_t HashPiece(std::string_view piece) { return XXH3_64bits(piece.data(), piece.size()); }
+uint64_t HashPiece(std::string_view piece) { return Xxh3(std::as_bytes(std::span(piece))); }
 
 uint64_t HashPair(uint32_t left, uint32_t right) {
   const uint32_t pair[2] = {left, right};
-  return XXH3_64bits(pair, sizeof(pair));
+  return Xxh3(std::as_bytes(std::span(pair)));
 }
 
 // Open addressing with linear probing. Entries go in by increasing number, and one whose key is
@@ -298,7 +298,7 @@ std::string SerializeTokenizer(const TokenizerData& data) {
   section.resize(AlignUp(section.size(), kSectionAlignment), '\0');
   header.section_bytes = section.size();
   std::memcpy(section.data(), &header, sizeof(header));
-  header.checksum = XXH3_64bits(section.data() + kChecksumBegin, section.size() - kChecksumBegin);
+  header.checksum = Xxh3(std::as_bytes(std::span(section)).subspan(kChecksumBegin));
   std::memcpy(section.data(), &header, sizeof(header));
   return section;
 }
@@ -322,9 +322,7 @@ absl::StatusOr<TokenizerView> ParseTokenizer(std::span<const std::byte> section)
 }
 
 absl::Status VerifyTokenizerChecksum(const TokenizerView& view) {
-  const uint64_t found =
-      XXH3_64bits(view.base_ + kChecksumBegin,
-                  static_cast<size_t>(view.header_.section_bytes) - kChecksumBegin);
+  const uint64_t found = Xxh3(std::span(view.base_, view.section_bytes()).subspan(kChecksumBegin));
   if (found == view.header_.checksum) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat(
       "tokenizer section: checksum: expected %016x, found %016x", view.header_.checksum, found));

@@ -32,9 +32,7 @@ SHARED_DATA_FILES = %r
 
 # What is there of them.
 SHARED_DATA_FILES_PRESENT = %r
-
-SHARED_DATA_PRESENT = %r
-""" % (_FILES, present, len(present) == len(_FILES)))
+""" % (_FILES, present))
 
 # TVL_SHARED_FILES changes whenever the folder does (bazelw sees to that), and the search is redone.
 shared_data_repository = repository_rule(

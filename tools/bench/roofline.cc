@@ -56,10 +56,6 @@ uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
   return total;
 }
 
-bool IsReadPerToken(const TvlReader& reader, const TensorInfo& tensor) {
-  return reader.config().tied_classifier || tensor.name != "token_embedding";
-}
-
 // Reads what one token reads, each thread its contiguous share of every tensor in whole units of 32
 // rows.
 template <bool kPrefetch>
@@ -68,7 +64,7 @@ double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>
   pool.Run([&](const ThreadPool::Worker& worker) {
     uint64_t sink = 0;
     for (const TensorInfo& tensor : reader.tensors()) {
-      if (!IsReadPerToken(reader, tensor)) continue;
+      if (!reader.IsReadPerToken(tensor)) continue;
       const size_t units = std::max<size_t>(1, PanelCount(tensor.rows) / kPanelsPerUnit);
       const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
       const auto [begin, end] = worker.Share(units);
