@@ -8,6 +8,7 @@ load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
 load(
     "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
     "feature",
+    "feature_set",
     "flag_group",
     "flag_set",
     "tool_path",
@@ -44,11 +45,49 @@ def _feature(name, flags, enabled = False, actions = _COMPILE):
     # An empty flag_group is an error.
     return feature(name = name, enabled = enabled, flag_sets = [_flags(actions, flags)] if flags else [])
 
+def _module_map_features():
+    """What clang needs to check that a file includes only headers of its target's direct dependencies."""
+    compile = [
+        ACTION_NAMES.c_compile,
+        ACTION_NAMES.cpp_compile,
+        ACTION_NAMES.cpp_header_parsing,
+    ]
+    return [
+        # Bazel then writes a module map for every cc_library.
+        feature(name = "module_maps", enabled = True),
+        feature(
+            name = "use_module_maps",
+            requires = [feature_set(features = ["module_maps"])],
+            flag_sets = [_flags(compile, [
+                "-fmodule-name=%{module_name}",
+                "-fmodule-map-file=%{module_map_file}",
+            ])],
+        ),
+        feature(
+            name = "layering_check",
+            implies = ["use_module_maps"],
+            flag_sets = [flag_set(
+                actions = compile,
+                flag_groups = [
+                    flag_group(flags = ["-fmodules-strict-decluse", "-Wprivate-header"]),
+                    flag_group(
+                        iterate_over = "dependent_module_map_files",
+                        flags = ["-fmodule-map-file=%{dependent_module_map_files}"],
+                    ),
+                ],
+            )],
+        ),
+    ]
+
 def _config_impl(ctx):
+    clang = ctx.attr.compiler == "clang"
+
     # `clang` links C, and leaves out the C++ part of the sanitizers' runtimes if not told.
-    link_flags = ["-fsanitize-link-c++-runtime"] if ctx.attr.compiler == "clang" else []
+    link_flags = ["-fsanitize-link-c++-runtime"] if clang else []
     opt = [with_feature_set(features = ["opt"])]
     dbg = [with_feature_set(features = ["dbg"])]
+    libcxx = [with_feature_set(features = ["libcxx"])]
+    libstdcxx = [with_feature_set(not_features = ["libcxx"])]
     features = [
         feature(name = "opt"),
         feature(name = "dbg"),
@@ -85,10 +124,17 @@ def _config_impl(ctx):
                 _flags(_LINK, ctx.attr.target_flags + link_flags + ["-pthread", "-Wl,-z,relro,-z,now"]),
                 _flags(_LINK, ["-Wl,--gc-sections"], with_features = opt),
                 # Everything but libc is linked statically, so that a binary can be copied to a device.
-                _flags(_LINK, ["-l:libstdc++.a", "-lm", "-static-libgcc"]),
+                _flags(_LINK, ["-l:libstdc++.a"], with_features = libstdcxx),
+                _flags(_LINK, ["-l:libc++.a", "-l:libc++abi.a"], with_features = libcxx),
+                _flags(_LINK, ["-lm", "-static-libgcc"]),
             ],
         ),
-    ]
+        # clang's own standard library, which Apple's compiler uses too.
+        feature(
+            name = "libcxx",
+            flag_sets = [_flags([ACTION_NAMES.cpp_compile, ACTION_NAMES.cpp_header_parsing], ["-stdlib=libc++"])],
+        ),
+    ] + (_module_map_features() if clang else [])
     return cc_common.create_cc_toolchain_config_info(
         ctx = ctx,
         abi_libc_version = "glibc",
@@ -137,13 +183,18 @@ def linux_cc_toolchain(compiler, cpu, host, include_directories, native_flags, t
         target_flags = target_flags,
         tools = tools,
     )
-    native.filegroup(name = cpu + "_files")
+    module_map = compiler == "clang"
+    native.filegroup(
+        name = cpu + "_files",
+        srcs = [cpu + ".modulemap"] if module_map else [],
+    )
     native.cc_toolchain(
         name = cpu + "_cc_toolchain",
         all_files = cpu + "_files",
         compiler_files = cpu + "_files",
         dwp_files = cpu + "_files",
         linker_files = cpu + "_files",
+        module_map = cpu + ".modulemap" if module_map else None,
         objcopy_files = cpu + "_files",
         strip_files = cpu + "_files",
         supports_param_files = True,

@@ -57,6 +57,14 @@ def _native_flags(repository_ctx, command, cpu):
         return ["-march=armv8.2-a+fp16+dotprod"]
     return ["-march=armv8-a"]
 
+def _module_map(repository_ctx, path, directories):
+    """Writes the map of the compiler's and the system's headers, which every target may include."""
+    listing = repository_ctx.execute(["find", "-L"] + directories + ["-type", "f"]).stdout
+    headers = {name: None for name in listing.split("\n") if name}
+    repository_ctx.file(path, "module \"crosstool\" [system] {\n%s}\n" % "".join(
+        ["  textual header \"%s\"\n" % name for name in headers],
+    ))
+
 def _cc_toolchain(repository_ctx, compiler, host, cpu):
     """Returns a BUILD file's text for the toolchain that runs on `host` and makes code for `cpu`."""
     cross = cpu != host
@@ -86,11 +94,18 @@ def _cc_toolchain(repository_ctx, compiler, host, cpu):
     tools = {"gcc": command[0]}
     for tool in ["ar", "ld", "nm", "objcopy", "objdump", "strip", "gcov", "cpp"]:
         tools[tool] = str(repository_ctx.which(prefix + tool) or "/usr/bin/" + prefix + tool)
+    directories = _include_directories(repository_ctx, command)
+    if compiler == "clang":
+        # A missing libc++ adds nothing.
+        for folder in _include_directories(repository_ctx, command + ["-stdlib=libc++"]):
+            if folder not in directories:
+                directories.append(folder)
+        _module_map(repository_ctx, "clang/%s.modulemap" % cpu, directories)
     return "linux_cc_toolchain(\n%s)\n" % "".join(["    %s = %r,\n" % item for item in [
         ("compiler", compiler),
         ("cpu", cpu),
         ("host", host),
-        ("include_directories", _include_directories(repository_ctx, command)),
+        ("include_directories", directories),
         ("native_flags", [] if cross else _native_flags(repository_ctx, command, cpu)),
         ("target_flags", target),
         ("tools", tools),
