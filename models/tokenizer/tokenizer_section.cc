@@ -53,7 +53,9 @@ constexpr uint64_t IndexSlots(uint64_t entries) {
   return entries == 0 ? 0 : std::bit_ceil(2 * entries);
 }
 
-uint64_t HashPiece(std::string_view piece) { return Xxh3(std::as_bytes(std::span(piece))); }
+uint64_t HashPiece(std::string_view piece) {
+  return Xxh3(std::as_bytes(std::span<const char>(piece)));
+}
 
 uint64_t HashPair(uint32_t left, uint32_t right) {
   const uint32_t pair[2] = {left, right};

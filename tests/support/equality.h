@@ -7,10 +7,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <ios>
+#include <cstdio>
 #include <span>
-
-#include "absl/strings/str_format.h"
+#include <string>
 
 namespace tvl::testing {
 
@@ -30,7 +29,10 @@ inline ::testing::AssertionResult AllEqual(std::span<const float> expected,
   }
   if (differences == 0) return ::testing::AssertionSuccess();
   const auto text = [](float f) {
-    return absl::StrFormat("%g (0x%08x)", f, std::bit_cast<uint32_t>(f));
+    char text[64];
+    std::snprintf(text, sizeof text, "%g (0x%08x)", static_cast<double>(f),
+                  std::bit_cast<unsigned>(f));
+    return std::string(text);
   };
   return ::testing::AssertionFailure()
          << differences << " of " << expected.size() << " differ, first [" << first
