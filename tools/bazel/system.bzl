@@ -50,6 +50,54 @@ _DEFINES = {
 # Debian's CLI11 is one package of headers for all architectures.
 _HEADER_ONLY = ["libcli11-dev"]
 
+# With --config=libcxx GoogleTest is built from the package's sources: a library made for another C++
+# standard library cannot be linked. Abseil has no such package, and what needs it is not linked then.
+_GOOGLETEST_SOURCES = "/usr/src/googletest"
+
+_GOOGLETEST = """
+cc_library(
+    name = "gtest",
+    srcs = [
+        "googlemock/src/gmock-all.cc",
+        "googletest/src/gtest-all.cc",
+    ],
+    hdrs = glob([
+        "googlemock/include/**/*.h",
+        "googletest/include/**/*.h",
+    ]),
+    textual_hdrs = glob([
+        "googlemock/src/*",
+        "googletest/src/*",
+    ]),
+    copts = ["-w"],
+    features = ["-layering_check"],
+    includes = [
+        "googlemock",
+        "googlemock/include",
+        "googletest",
+        "googletest/include",
+    ],
+)
+
+cc_library(
+    name = "gtest_main",
+    srcs = ["googlemock/src/gmock_main.cc"],
+    # Tests that name gtest_main alone include these.
+    hdrs = glob([
+        "googlemock/include/**/*.h",
+        "googletest/include/**/*.h",
+    ]),
+    copts = ["-w"],
+    features = ["-layering_check"],
+    deps = [":gtest"],
+)
+
+alias(
+    name = "gmock",
+    actual = ":gtest",
+)
+"""
+
 # Parts of libc, which stays shared.
 _LIBC = ["-ldl", "-lm", "-lpthread", "-lrt"]
 
@@ -136,7 +184,22 @@ def _system_repository_impl(repository_ctx):
             text += _define(repository_ctx, os, cpu, None if cpu == host else cpu, name, library)
         repository_ctx.file(cpu + "/BUILD", text)
 
-    text = 'package(default_visibility = ["//visibility:public"])\n'
+    from_source = []
+    text = 'package(default_visibility = ["//:__pkg__"])\n'
+    if repository_ctx.path(_GOOGLETEST_SOURCES).exists:
+        from_source = ["gmock", "gtest", "gtest_main"]
+        for folder in ["googlemock", "googletest"]:
+            repository_ctx.symlink("%s/%s" % (_GOOGLETEST_SOURCES, folder), "from_source/" + folder)
+        text += _GOOGLETEST
+    repository_ctx.file("from_source/BUILD", text)
+
+    text = """package(default_visibility = ["//visibility:public"])
+
+config_setting(
+    name = "libcxx",
+    define_values = {"stdlib": "libcxx"},
+)
+"""
     for cpu in _CPUS:
         text += """
 config_setting(
@@ -145,15 +208,27 @@ config_setting(
 )
 """.format(cpu = cpu)
     for name in _LIBRARIES:
-        text += """
+        installed = name
+        if name in from_source:
+            installed += "_installed"
+            text += """
 alias(
     name = "{name}",
+    actual = select({{
+        ":libcxx": "//from_source:{name}",
+        "//conditions:default": ":{installed}",
+    }}),
+)
+""".format(name = name, installed = installed)
+        text += """
+alias(
+    name = "{installed}",
     actual = select({{
         ":aarch64": "//aarch64:{name}",
         ":x86_64": "//x86_64:{name}",
     }}),
 )
-""".format(name = name)
+""".format(name = name, installed = installed)
     repository_ctx.file("BUILD", text)
 
 # TVL_PACKAGES changes whenever packages are installed (bazelw sees to that), and the search is redone.
