@@ -148,11 +148,12 @@ class DataWriter {
   }
 
   absl::Status WritePanels(const MatrixSource& matrix, WeightType type, size_t begin, size_t end) {
+    if (matrix.data == nullptr) decoded_.resize(kPanelRows * matrix.cols);
     for (size_t p = begin; p < end; ++p) {
       const float* rows[kPanelRows];
       for (size_t r = 0; r < kPanelRows; ++r) {
         const size_t row = p * kPanelRows + r;
-        rows[r] = row < matrix.rows ? matrix.Row(row) : nullptr;
+        rows[r] = row < matrix.rows ? matrix.Row(row, decoded_.data() + r * matrix.cols) : nullptr;
       }
       PackPanel(type, rows, matrix.cols, panel_.data());
       if (absl::Status s = Append(panel_.span()); !s.ok()) return s;
@@ -184,6 +185,7 @@ class DataWriter {
   Xxh3Stream hash_;
   std::vector<std::byte> buffer_;
   AlignedBuffer<std::byte> panel_;
+  std::vector<float> decoded_;  // (16, cols): a panel of a source that is not f32
 };
 
 uint64_t HeaderChecksum(const format::Header& header, const format::Config& config,

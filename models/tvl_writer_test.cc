@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -153,6 +155,28 @@ TEST_F(TvlWriterTest, RefusesAnInvalidModelBeforeTouchingTheDisk) {
   EXPECT_THAT(std::string(WriteTvl(model_.source(), "", Path("model"), options).message()),
               HasSubstr("weight type q8"));
   EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+// Memory stays that of a panel: rows of a source that decodes them are asked for once, in the order
+// of the file, into the buffers of 16 rows.
+TEST_F(TvlWriterTest, DecodesSourcesPanelByPanel) {
+  ModelSource decoded = model_.source();
+  std::vector<size_t> asked;
+  std::set<const float*> buffers;
+  MatrixSource& wq = decoded.layers[0].wq;
+  wq.decode_row = [&, data = wq.data, cols = wq.cols](size_t row, float* out) {
+    asked.push_back(row);
+    buffers.insert(out);
+    std::copy_n(data + row * cols, cols, out);
+  };
+  wq.data = nullptr;
+  ASSERT_EQ(Write(Path("stored")), absl::OkStatus());
+  ASSERT_EQ(WriteTvl(decoded, "", Path("decoded"), {}), absl::OkStatus());
+  EXPECT_EQ(ReadAll(Path("stored")), ReadAll(Path("decoded")));
+  EXPECT_LE(buffers.size(), kPanelRows);
+  std::vector<size_t> expected;
+  for (size_t r = 0; r < wq.rows; ++r) expected.push_back(wq.SourceRow(r));
+  EXPECT_EQ(asked, expected);
 }
 
 TEST_F(TvlWriterTest, ReportsProgressUpToTheTotal) {

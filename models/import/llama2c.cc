@@ -1,145 +1,244 @@
 #include "models/import/llama2c.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/canonical_math.h"
 #include "core/model_config.h"
+#include "models/import/llama2c_header.h"
 
 namespace tvl {
 namespace {
 
-struct Header {
-  int32_t dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len;
-};
-static_assert(sizeof(Header) == 28);
+// No product of these overflows: ValidateModelConfig bounds what they are made of.
+uint64_t Norms(const ModelConfig& c) { return uint64_t{2} * c.n_layers * c.dim + c.dim; }
 
-constexpr double kRopeBase = 10000.0;  // fixed in llama2.c
-constexpr float kNormEpsilon = 1e-5f;  // likewise
+uint64_t Weights(const ModelConfig& c) {
+  const uint64_t dim = c.dim, kv = c.kv_dim(), hidden = c.hidden_dim, vocab = c.vocab_size;
+  return vocab * dim * (c.tied_classifier ? 1 : 2) +
+         c.n_layers * (2 * dim * dim + 2 * kv * dim + 3 * dim * hidden);
+}
 
-absl::Status CheckHeader(const Header& h) {
+// Version 0 has cosines and sines, which nobody needs.
+uint64_t RopeTables(const ModelConfig& c) { return uint64_t{c.context_length} * c.head_dim; }
+
+uint64_t ExpectedBytes(const Llama2cHeader& h) {
+  const ModelConfig& c = h.config;
+  const uint64_t norms = Norms(c) * sizeof(float), weights = Weights(c);
+  switch (h.version) {
+    case 0:
+      return h.bytes + norms + (weights + RopeTables(c)) * sizeof(float);
+    case 1:
+      return h.bytes + norms + weights * sizeof(float);
+    default:
+      return h.bytes + norms + weights + weights / h.group_size * sizeof(float);
+  }
+}
+
+// Groups run through a matrix from its first number to its last, whatever its rows: each matrix is
+// a whole number of them. (llama2.c's own product wants them to end with the rows.)
+absl::Status CheckGroups(const Llama2cHeader& h) {
+  const ModelConfig& c = h.config;
   const struct {
-    const char* field;
-    int32_t value;
-    int32_t max;
-  } fields[] = {{"dim", h.dim, 1 << 17},
-                {"hidden_dim", h.hidden_dim, 1 << 20},
-                {"n_layers", h.n_layers, 1024},
-                {"n_heads", h.n_heads, 4096},
-                {"n_kv_heads", h.n_kv_heads, 4096},
-                {"seq_len", h.seq_len, 1 << 24}};
-  for (const auto& f : fields) {
-    if (f.value >= 1 && f.value <= f.max) continue;
+    const char* name;
+    uint64_t rows;
+  } matrices[] = {{"token_embedding", c.vocab_size},
+                  {"wq", c.q_dim()},
+                  {"wk", c.kv_dim()},
+                  {"w1", c.hidden_dim}};
+  for (const auto& m : matrices) {
+    const uint64_t numbers = m.rows * c.dim;
+    if (numbers % h.group_size == 0) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("header field ", f.field, ": expected 1 to ", f.max, ", found ", f.value,
-                     "; is this a llama2.c checkpoint of version 0?"));
-  }
-  constexpr int64_t kMaxVocab = 1 << 24;
-  const int64_t vocab = std::abs(int64_t{h.vocab_size});
-  if (vocab < 1 || vocab > kMaxVocab) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("header field vocab_size: expected a magnitude of 1 to ", kMaxVocab,
-                     ", found ", h.vocab_size));
-  }
-  if (h.dim % h.n_heads != 0 || h.dim / h.n_heads % 2 != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("header field n_heads: expected heads of an even number of dimensions, found ",
-                     h.n_heads, " heads for dim ", h.dim));
-  }
-  if (h.n_heads % h.n_kv_heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("header field n_kv_heads: expected a divisor of n_heads = ", h.n_heads,
-                     ", found ", h.n_kv_heads));
+        absl::StrCat("header field group_size: expected a divisor of the ", numbers, " numbers of ",
+                     m.name, ", found ", h.group_size));
   }
   return absl::OkStatus();
 }
 
-ModelConfig MakeConfig(const Header& h) {
-  ModelConfig c;
-  c.dim = h.dim;
-  c.hidden_dim = h.hidden_dim;
-  c.n_layers = h.n_layers;
-  c.n_heads = h.n_heads;
-  c.n_kv_heads = h.n_kv_heads;
-  c.head_dim = h.dim / h.n_heads;
-  c.vocab_size = std::abs(h.vocab_size);
-  c.context_length = h.seq_len;
-  c.tied_classifier = h.vocab_size > 0;
-  c.norm_epsilon = kNormEpsilon;
-  c.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
-  c.rope_dims = c.head_dim;
-  c.rope_base = static_cast<float>(kRopeBase);
-  return c;
-}
+// A matrix of version 2 in the checkpoint: int8 numbers, and after the last of them the scales.
+struct QuantizedMatrix {
+  const std::byte* quants;
+  const std::byte* scales;  // f32 at any address
+  uint32_t cols;
+  uint32_t group_size;
 
-// The floats that a checkpoint of this shape holds after its header.
-uint64_t ExpectedFloats(const ModelConfig& c) {
-  const uint64_t dim = c.dim, kv = c.kv_dim(), hidden = c.hidden_dim, vocab = c.vocab_size;
-  const uint64_t per_layer = 2 * dim + 2 * dim * dim + 2 * kv * dim + 3 * dim * hidden;
-  const uint64_t rope_tables =
-      uint64_t{c.context_length} * c.head_dim;  // cosines and sines, which nobody needs
-  return vocab * dim + c.n_layers * per_layer + dim + rope_tables +
-         (c.tied_classifier ? 0 : vocab * dim);
-}
+  float Scale(uint64_t group) const {
+    float scale;
+    std::memcpy(&scale, scales + group * sizeof(scale), sizeof(scale));
+    return scale;
+  }
 
-// Walks the checkpoint: one tensor after another, each for all layers.
+  void DecodeRow(size_t row, float* out) const {
+    const uint64_t begin = uint64_t{row} * cols, end = begin + cols;
+    for (uint64_t i = begin; i < end;) {
+      const uint64_t group = i / group_size;
+      const uint64_t group_end = std::min(end, (group + 1) * group_size);
+      const float scale = Scale(group);
+      for (; i < group_end; ++i) {
+        *out++ = static_cast<float>(std::to_integer<int8_t>(quants[i])) * scale;
+      }
+    }
+  }
+};
+
+// Walks the checkpoint, one tensor after another. REQUIRES: the file has the expected size.
 class Cursor {
  public:
-  explicit Cursor(const float* at) : at_(at) {}
-  const float* Take(uint64_t floats) { return std::exchange(at_, at_ + floats); }
-  MatrixSource Matrix(uint32_t rows, uint32_t cols, uint32_t rope_head_dim = 0) {
-    return {Take(uint64_t{rows} * cols), rows, cols, rope_head_dim};
+  Cursor(std::span<const std::byte> file, const Llama2cHeader& header)
+      : at_(file.data() + header.bytes), group_size_(header.group_size) {}
+
+  const float* Floats(uint64_t count) {
+    return reinterpret_cast<const float*>(Take(count * sizeof(float)));
+  }
+
+  // f32, or quantised where there is a group size. `name` is for errors.
+  MatrixSource Matrix(const std::string& name, uint32_t rows, uint32_t cols,
+                      uint32_t rope_head_dim = 0) {
+    MatrixSource matrix = {.rows = rows, .cols = cols, .interleaved_rope_head_dim = rope_head_dim};
+    const uint64_t numbers = uint64_t{rows} * cols;
+    if (group_size_ == 0) {
+      matrix.data = Floats(numbers);
+      return matrix;
+    }
+    const uint64_t groups = numbers / group_size_;
+    const std::byte* quants = Take(numbers);
+    const QuantizedMatrix quantized = {quants, Take(groups * sizeof(float)), cols, group_size_};
+    CheckScales(name, quantized, groups);
+    matrix.decode_row = [quantized](size_t row, float* out) { quantized.DecodeRow(row, out); };
+    return matrix;
+  }
+
+  // What was wrong with the first tensor that had something wrong.
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const std::byte* Take(uint64_t bytes) { return std::exchange(at_, at_ + bytes); }
+
+  // Where the scales are not where this version has them, as in drafts of llama2.c's exporter, this
+  // is what shows it.
+  void CheckScales(const std::string& name, const QuantizedMatrix& matrix, uint64_t groups) {
+    if (!status_.ok()) return;
+    for (uint64_t i = 0; i < groups; ++i) {
+      const float scale = matrix.Scale(i);
+      if (std::isfinite(scale) && !std::signbit(scale)) continue;
+      status_ = absl::InvalidArgumentError(
+          absl::StrCat("tensor ", name, ": scale ", i, " of ", groups,
+                       ": expected a finite number that is not negative, found ", scale));
+      return;
+    }
+  }
+
+  const std::byte* at_;
+  const uint32_t group_size_;
+  absl::Status status_;
+};
+
+// The tensors of one kind for all layers follow each other, in every version.
+class TensorReader {
+ public:
+  TensorReader(Cursor* cursor, ModelSource* model) : cursor_(*cursor), model_(*model) {
+    model_.layers.resize(c().n_layers);
+  }
+
+  void AttentionNorms() {
+    for (LayerSource& l : model_.layers) l.attention_norm = cursor_.Floats(c().dim);
+  }
+  void FfnNorms() {
+    for (LayerSource& l : model_.layers) l.ffn_norm = cursor_.Floats(c().dim);
+  }
+  void FinalNorm() { model_.final_norm = cursor_.Floats(c().dim); }
+  void Embedding() {
+    model_.embedding = cursor_.Matrix("token_embedding", c().vocab_size, c().dim);
+  }
+  void Classifier() {
+    if (c().tied_classifier) return;
+    model_.classifier = cursor_.Matrix("classifier", c().vocab_size, c().dim);
+  }
+  void Attention() {
+    Each("wq", &LayerSource::wq, c().q_dim(), c().dim, c().head_dim);
+    Each("wk", &LayerSource::wk, c().kv_dim(), c().dim, c().head_dim);
+    Each("wv", &LayerSource::wv, c().kv_dim(), c().dim);
+    Each("wo", &LayerSource::wo, c().dim, c().q_dim());
+  }
+  void FeedForward() {
+    Each("w1", &LayerSource::w1, c().hidden_dim, c().dim);
+    Each("w2", &LayerSource::w2, c().dim, c().hidden_dim);
+    Each("w3", &LayerSource::w3, c().hidden_dim, c().dim);
   }
 
  private:
-  const float* at_;
+  const ModelConfig& c() const { return model_.config; }
+
+  void Each(const char* name, MatrixSource LayerSource::*matrix, uint32_t rows, uint32_t cols,
+            uint32_t rope_head_dim = 0) {
+    for (size_t i = 0; i < model_.layers.size(); ++i) {
+      model_.layers[i].*matrix =
+          cursor_.Matrix(absl::StrCat("layers.", i, ".", name), rows, cols, rope_head_dim);
+    }
+  }
+
+  Cursor& cursor_;
+  ModelSource& model_;
 };
+
+void ReadVersion0(TensorReader read, Cursor* cursor, const ModelConfig& config) {
+  read.Embedding();
+  read.AttentionNorms();
+  read.Attention();
+  read.FfnNorms();
+  read.FeedForward();
+  read.FinalNorm();
+  cursor->Floats(RopeTables(config));
+  read.Classifier();
+}
+
+// Versions 1 and 2: what is never quantised comes first.
+void ReadNormsFirst(TensorReader read) {
+  read.AttentionNorms();
+  read.FfnNorms();
+  read.FinalNorm();
+  read.Embedding();
+  read.Attention();
+  read.FeedForward();
+  read.Classifier();
+}
 
 }  // namespace
 
 absl::StatusOr<ModelSource> ImportLlama2c(std::span<const std::byte> file) {
-  Header h;
-  if (file.size() < sizeof(h)) {
-    return absl::InvalidArgumentError(absl::StrCat("file size: expected at least a header of ",
-                                                   sizeof(h), " bytes, found ", file.size()));
+  const absl::StatusOr<Llama2cHeader> header = ParseLlama2cHeader(file);
+  if (!header.ok()) return header.status();
+  if (header->version == 2) {
+    if (absl::Status s = CheckGroups(*header); !s.ok()) return s;
   }
-  std::memcpy(&h, file.data(), sizeof(h));
-  if (absl::Status s = CheckHeader(h); !s.ok()) return s;
-  ModelSource model;
-  model.config = MakeConfig(h);
-  const ModelConfig& c = model.config;
-  if (absl::Status s = ValidateModelConfig(c); !s.ok()) return s;
-  const uint64_t expected = sizeof(h) + ExpectedFloats(c) * sizeof(float);
+  const uint64_t expected = ExpectedBytes(*header);
   if (file.size() != expected) {
     return absl::InvalidArgumentError(
         absl::StrCat("file size: expected ", expected, " bytes by the header, found ", file.size(),
                      file.size() < expected ? "; the file is truncated" : ""));
   }
-  for (uint32_t i = 0; i < c.rope_dims / 2; ++i) {
-    model.rope_inv_freq.push_back(static_cast<float>(
-        CanonicalPow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(c.rope_dims))));
+  ModelSource model;
+  model.config = header->config;
+  const uint32_t rope_dims = model.config.rope_dims;
+  for (uint32_t i = 0; i < rope_dims / 2; ++i) {
+    model.rope_inv_freq.push_back(static_cast<float>(CanonicalPow(
+        kLlama2cRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(rope_dims))));
   }
-  Cursor cursor(reinterpret_cast<const float*>(file.data() + sizeof(h)));
-  model.layers.resize(c.n_layers);
-  const auto each = [&](auto&& fill) {
-    for (LayerSource& layer : model.layers) fill(layer);
-  };
-  model.embedding = cursor.Matrix(c.vocab_size, c.dim);
-  each([&](LayerSource& l) { l.attention_norm = cursor.Take(c.dim); });
-  each([&](LayerSource& l) { l.wq = cursor.Matrix(c.q_dim(), c.dim, c.head_dim); });
-  each([&](LayerSource& l) { l.wk = cursor.Matrix(c.kv_dim(), c.dim, c.head_dim); });
-  each([&](LayerSource& l) { l.wv = cursor.Matrix(c.kv_dim(), c.dim); });
-  each([&](LayerSource& l) { l.wo = cursor.Matrix(c.dim, c.q_dim()); });
-  each([&](LayerSource& l) { l.ffn_norm = cursor.Take(c.dim); });
-  each([&](LayerSource& l) { l.w1 = cursor.Matrix(c.hidden_dim, c.dim); });
-  each([&](LayerSource& l) { l.w2 = cursor.Matrix(c.dim, c.hidden_dim); });
-  each([&](LayerSource& l) { l.w3 = cursor.Matrix(c.hidden_dim, c.dim); });
-  model.final_norm = cursor.Take(c.dim);
-  cursor.Take(uint64_t{c.context_length} * c.head_dim);
-  if (!c.tied_classifier) model.classifier = cursor.Matrix(c.vocab_size, c.dim);
+  Cursor cursor(file, *header);
+  const TensorReader read(&cursor, &model);
+  if (header->version == 0) {
+    ReadVersion0(read, &cursor, model.config);
+  } else {
+    ReadNormsFirst(read);
+  }
+  if (!cursor.status().ok()) return cursor.status();
   return model;
 }
 
