@@ -34,6 +34,23 @@ run $tvl inspect "$scratch/untied.tvl"
 expect_stdout_has "its own"
 nothing_left
 
+# The same weights give the same bytes, whatever version of checkpoint brings them.
+for version in 0 1 2; do
+  python3 tests/cli/make_checkpoint.py grouped "$scratch/grouped$version.bin" "$scratch/grouped.tok" $version
+  run $tvl convert "$scratch/grouped$version.bin" "$scratch/grouped$version.tvl" --tokenizer "$scratch/grouped.tok"
+  expect_code 0
+  cmp -s "$scratch/grouped0.tvl" "$scratch/grouped$version.tvl" || failed "expected the bytes of version 0"
+done
+
+# 17 million quantised weights, with memory of its own for 6 million floats: they are decoded while they are
+# written. An emulator and a sanitizer need more for themselves.
+python3 tests/cli/make_checkpoint.py slow "$scratch/large.bin" "$scratch/large.tok" 2
+limit="ulimit -d 24000"
+bash -c "$limit; exec $tvl --version" >/dev/null 2>&1 || limit=:
+run bash -c "$limit; exec $tvl convert $scratch/large.bin $scratch/large.tvl --tokenizer $scratch/large.tok"
+expect_code 0
+rm "$scratch"/large.*
+
 # Inputs that are missing, cut short, too long, or no checkpoint at all. The file is named, and nothing is written.
 refuse() {
   local within=$1
