@@ -1,5 +1,6 @@
 #include "models/import/llama2c_tokenizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +15,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
+#include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
@@ -149,6 +152,100 @@ TEST(Llama2cTokenizerTest, RandomDamageNeverHurts) {
       EXPECT_TRUE(ParseTokenizer(std::as_bytes(std::span<const char>(section))).ok());
     }
   }
+}
+
+// Letters a to z, then all words of two letters, of three and so on: with a piece all its
+// beginnings are pieces. Ids below 259 are the special ones and the bytes.
+std::string Word(size_t number) {
+  std::string word;
+  for (size_t n = number + 1; n > 0; n = (n - 1) / 26) {
+    word.insert(word.begin(), static_cast<char>('a' + (n - 1) % 26));
+  }
+  return word;
+}
+
+std::string Vocabulary(size_t size) {
+  constexpr size_t kFirstWord = 259;
+  std::string file = Raw(int32_t{6});
+  for (size_t id = 0; id < std::min(size, kFirstWord); ++id) {
+    const std::string special[] = {"<unk>", "<s>", "</s>"};
+    file += Token(0, id < 3 ? special[id] : absl::StrFormat("<0x%02X>", id - 3));
+  }
+  for (size_t id = kFirstWord; id < size; ++id) {
+    file += Token(-static_cast<float>(id), Word(id - kFirstWord));
+  }
+  return file;
+}
+
+// What a .tvl file makes of it.
+class Converted {
+ public:
+  Converted(std::string_view file, int64_t vocab_size) {
+    const absl::StatusOr<TokenizerData> data = Import(file, vocab_size);
+    EXPECT_TRUE(data.ok()) << data.status();
+    section_ = SerializeTokenizer(*data);
+  }
+  Tokenizer tokenizer() const {
+    return *Tokenizer::Create(*ParseTokenizer(std::as_bytes(std::span<const char>(section_))));
+  }
+
+ private:
+  std::string section_;
+};
+
+std::string Decoded(const Tokenizer& tokenizer, std::span<const TokenId> tokens) {
+  std::string text;
+  for (const TokenId token : tokens) text += tokenizer.Decode(-1, token);
+  return text;
+}
+
+// With a million pieces and a quarter of a million bytes of text: time in proportion to either
+// squared would not end within the test's limit.
+TEST(Llama2cTokenizerTest, VocabulariesOfAnySize) {
+  std::mt19937 random(kSeed);
+  std::string text(size_t{1} << 18, ' ');
+  for (char& c : text) c = static_cast<char>('a' + random() % 26);
+  for (const size_t size : {1, 2, 3, 258, 259, 260, 100000, 1000000}) {
+    const Converted converted(Vocabulary(size), static_cast<int64_t>(size));
+    const Tokenizer tokenizer = converted.tokenizer();
+    EXPECT_EQ(tokenizer.vocab_size(), size);
+    std::vector<TokenId> tokens;
+    tokenizer.Encode(text, {}, &tokens);
+    if (size >= 259) {
+      EXPECT_EQ(Decoded(tokenizer, tokens), text) << size;
+      EXPECT_EQ(tokens.size() < text.size(), size > 260) << size;
+    } else {
+      // No byte pieces: what is no piece is <unk>.
+      EXPECT_EQ(tokens, std::vector<TokenId>(tokens.size(), 0)) << size;
+    }
+    const TokenId last = static_cast<TokenId>(size) - 1;
+    EXPECT_EQ(tokenizer.view().FindPiece(tokenizer.view().piece(last)), last);
+    EXPECT_EQ(tokenizer.Decode(-1, last + 1), "");
+  }
+}
+
+// Pieces of up to 2^20 bytes, in the order of merging that is best and in the one that is worst.
+TEST(Llama2cTokenizerTest, PiecesOfAnyLength) {
+  constexpr int kDoublings = 20;
+  for (const float sign : {-1.0f, 1.0f}) {
+    std::string file = Raw(int32_t{1} << kDoublings);
+    for (int i = 0; i <= kDoublings; ++i) {
+      file += Token(sign * static_cast<float>(i), std::string(size_t{1} << i, 'x'));
+    }
+    const Converted converted(file, kDoublings + 1);
+    const Tokenizer tokenizer = converted.tokenizer();
+    std::vector<TokenId> tokens;
+    tokenizer.Encode(std::string((size_t{1} << kDoublings) + 5, 'x'), {}, &tokens);
+    EXPECT_EQ(tokens, std::vector<TokenId>({kDoublings, 2, 0}));
+    EXPECT_EQ(tokenizer.Decode(-1, kDoublings).size(), size_t{1} << kDoublings);
+  }
+}
+
+TEST(Llama2cTokenizerTest, PiecesOfOneByte) {
+  const Converted converted(Raw(int32_t{1}) + Token(0, "?") + Token(0, "a") + Token(0, "b"), 3);
+  std::vector<TokenId> tokens;
+  converted.tokenizer().Encode("abcba", {}, &tokens);
+  EXPECT_EQ(tokens, std::vector<TokenId>({1, 2, 0, 2, 1}));
 }
 
 }  // namespace
