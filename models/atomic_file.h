@@ -12,9 +12,13 @@
 
 namespace tvl {
 
-// Writes to a temporary file beside the target; Commit makes it durable (fsync) and renames it into
-// place. Without Commit nothing is left behind and an older target stays as it was. Errors name the
-// target.
+// Writes to a temporary file; Commit makes it durable (fsync) and puts it in the place of the
+// target. Without Commit nothing is left behind and an older target stays as it was. Errors name
+// the target.
+//
+// Where the system can, the temporary file has no name until Commit, so that even a process that is
+// killed leaves nothing. Elsewhere it lies beside the target as tvl-PROCESS-NUMBER.tmp; what a
+// killed process leaves of it is in nobody's way and can be removed.
 class AtomicFile {
  public:
   // InvalidArgument if the target exists and is not a regular file (a device, a directory, a pipe).
@@ -33,11 +37,12 @@ class AtomicFile {
 
  private:
   AtomicFile(int fd, std::string target, std::string temporary);
+  absl::Status Rename();
   absl::Status Error(int error, const char* what) const;
 
   int fd_;
   std::string target_;
-  std::string temporary_;  // empty once renamed
+  std::string temporary_;  // empty while it has no name, and once renamed
 };
 
 }  // namespace tvl

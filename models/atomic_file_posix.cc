@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "models/atomic_file.h"
+#include "models/unnamed_file.h"
 
 namespace tvl {
 namespace {
@@ -31,15 +32,22 @@ fs::path Resolve(const std::string& path) {
   return resolved;
 }
 
-// A new file beside `target`, of a name that no other has. The kernel applies the umask.
-int CreateBeside(const fs::path& target, std::string* name) {
+std::string Folder(const fs::path& target) {
+  const std::string folder = target.parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+// Calls `create` (an errno on failure, else 0) with names beside `target` until there is one that
+// no file has.
+template <typename Create>
+int CreateBeside(const fs::path& target, Create&& create, std::string* name) {
   constexpr int kTries = 1000;
-  for (int i = 0; i < kTries; ++i) {
+  int error = EEXIST;
+  for (int i = 0; i < kTries && error == EEXIST; ++i) {
     *name = (target.parent_path() / absl::StrCat("tvl-", getpid(), "-", i, ".tmp")).string();
-    const int fd = open(name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0 || errno != EEXIST) return fd;
+    error = create(name->c_str());
   }
-  return -1;
+  return error;
 }
 
 }  // namespace
@@ -54,9 +62,18 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
                      S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
   }
   std::string temporary;
-  const int fd = CreateBeside(path, &temporary);
-  if (fd < 0)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot create a file beside ", target));
+  int fd = internal::CreateUnnamedFile(Folder(path).c_str());
+  if (fd < 0) {
+    // The kernel applies the umask.
+    const auto create = [&](const char* name) {
+      fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      return fd < 0 ? errno : 0;
+    };
+    const int error = CreateBeside(path, create, &temporary);
+    if (error != 0) {
+      return absl::ErrnoToStatus(error, absl::StrCat("cannot create a file beside ", target));
+    }
+  }
   AtomicFile file(fd, path.string(), std::move(temporary));
   // What replaces a file keeps its permissions.
   if (exists && fchmod(fd, info.st_mode & 07777) != 0)
@@ -104,17 +121,34 @@ absl::Status AtomicFile::Resize(uint64_t bytes) {
 
 absl::Status AtomicFile::Commit() {
   if (fsync(fd_) != 0) return Error(errno, "write");
+  if (absl::Status s = Rename(); !s.ok()) return s;
   if (close(std::exchange(fd_, -1)) != 0) return Error(errno, "close");
+  // The new name is durable once its folder is. Some file systems cannot sync a folder: no error.
+  const int folder = open(Folder(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    fsync(folder);
+    close(folder);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFile::Rename() {
+  if (temporary_.empty()) {
+    int error = internal::NameFile(fd_, target_.c_str());
+    if (error == 0) return absl::OkStatus();
+    // What is there already can be replaced by renaming only.
+    if (error == EEXIST) {
+      const auto create = [&](const char* name) { return internal::NameFile(fd_, name); };
+      error = CreateBeside(target_, create, &temporary_);
+    }
+    if (error != 0) {
+      temporary_.clear();
+      return Error(error, "give a temporary file the name");
+    }
+  }
   if (rename(temporary_.c_str(), target_.c_str()) != 0)
     return Error(errno, "rename a temporary file to");
   temporary_.clear();
-  // The new name is durable once its folder is. Some file systems cannot sync a folder: no error.
-  const std::string folder = fs::path(target_).parent_path().string();
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0) {
-    fsync(fd);
-    close(fd);
-  }
   return absl::OkStatus();
 }
 

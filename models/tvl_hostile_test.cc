@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -268,25 +269,66 @@ TEST(TvlHostileTest, TwoTensorsOfOneName) {
   EXPECT_THAT(f.Seal().Error(), HasSubstr("tensor layers.0.wq: the name occurs twice"));
 }
 
+// A further entry `name` of a type that is not known, behind the directory, where the plain file
+// has zeros. Its shape means nothing to this version.
+HostileFile WithUnknownEntry(char name, uint32_t type, uint32_t flags, uint64_t offset,
+                             uint64_t bytes) {
+  HostileFile f = Plain();
+  const size_t entry = f.Entry(f.EntryCount());
+  f.Set(48, f.EntryCount() + 1).Set(entry, name).Set(entry + 64, type).Set(entry + 68, flags);
+  f.Set(entry + 72, kHuge).Set(entry + 80, kHuge).Set(entry + 112, kHuge);
+  return f.Set(entry + 88, offset).Set(entry + 96, bytes).Seal();
+}
+
 TEST(TvlHostileTest, UnknownTypesAreIgnoredUnlessRequired) {
-  // A further entry behind the directory, where the plain file has zeros.
-  for (const uint32_t required : {0, 1}) {
-    for (const uint32_t type : {7, 65, 1000}) {
-      HostileFile f = Plain();
-      const size_t entry = f.Entry(f.EntryCount());
-      f.Set(48, f.EntryCount() + 1).Set(entry, 'x').Set(entry + 64, type).Set(entry + 68, required);
-      f.Set(entry + 72, kHuge)
-          .Set(entry + 80, kHuge)
-          .Set(entry + 88, kHuge)
-          .Set(entry + 96, kHuge)
-          .Seal();
-      if (required == 0) {
-        EXPECT_EQ(f.Error(), "");
-      } else {
-        EXPECT_THAT(f.Error(), HasSubstr(absl::StrCat("tensor x, field type: found ", type)));
-      }
-    }
+  for (const uint32_t type : {7, 65, 1000}) {
+    EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 64).Error(), "");
+    EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 0).Error(), "");
+    EXPECT_THAT(WithUnknownEntry('x', type, 1, 32768, 64).Error(),
+                HasSubstr(absl::StrCat("tensor x, field type: found ", type)));
   }
+}
+
+TEST(TvlHostileTest, UnknownTypesHaveNamesAndExtentsAsOthers) {
+  const auto error = [](uint64_t offset, uint64_t bytes) {
+    return WithUnknownEntry('x', 1000, 0, offset, bytes).Error();
+  };
+  EXPECT_THAT(error(32769, 64), HasSubstr("tensor x, field offset: expected a multiple of 64"));
+  EXPECT_THAT(error(kHugeAligned, 64), HasSubstr("tensor x, field bytes: 64 bytes at offset"));
+  EXPECT_THAT(error(32768, kHuge), HasSubstr("tensor x, field bytes: "));
+  EXPECT_THAT(error(192, 64), HasSubstr("overlaps"));  // the directory
+  EXPECT_THAT(error(32768, 40000), HasSubstr("rope.inv_freq at 65536 overlaps x"));
+  EXPECT_THAT(error(65600, 1), HasSubstr("x at 65600 overlaps"));
+  HostileFile twice = WithUnknownEntry('x', 1000, 0, 32768, 64);
+  const size_t entry = twice.Entry(kWq);
+  for (size_t i = 0; i < 64; ++i) twice.Set(entry + i, i == 0 ? 'x' : '\0');
+  EXPECT_THAT(twice.Seal().Error(), HasSubstr("tensor x: the name occurs twice"));
+}
+
+TEST(TvlHostileTest, BytesThatNothingClaimsAreZero) {
+  const auto verify = [](const HostileFile& f) {
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(f.bytes(), "hostile.tvl");
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    return reader->VerifyGaps();
+  };
+  EXPECT_EQ(verify(Plain()), absl::OkStatus());
+  HostileFile f = Plain();
+  f.Set(40000, uint8_t{7});
+  EXPECT_EQ(verify(f).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(verify(f).message(),
+            "hostile.tvl: byte 40000: expected 0, since no section or tensor claims it, found 7");
+  // An entry that is ignored claims its bytes all the same.
+  HostileFile claimed = WithUnknownEntry('x', 1000, 0, 39936, 128);
+  EXPECT_EQ(verify(claimed.Set(40000, uint8_t{7})), absl::OkStatus());
+  // Between the config section (84 bytes) and the directory, and after the last tensor.
+  EXPECT_NE(verify(HostileFile(Plain().Set(64 + 84, uint8_t{1}))), absl::OkStatus());
+  const HostileFile plain = Plain();
+  std::vector<std::byte> longer(plain.bytes().begin(), plain.bytes().end());
+  longer.resize(longer.size() + 64);
+  HostileFile tail((std::span<const std::byte>(longer)));
+  tail.Set(16, uint64_t{longer.size()}).Seal();
+  EXPECT_EQ(verify(tail), absl::OkStatus());
+  EXPECT_NE(verify(tail.Set(longer.size() - 1, uint8_t{1})), absl::OkStatus());
 }
 
 TEST(TvlHostileTest, TensorsThatTheModelDoesNotNeedAreAccepted) {

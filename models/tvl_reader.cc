@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -176,9 +177,16 @@ absl::Status TvlReader::ParseDirectory() {
   for (size_t i = 0; i < entry_count_; ++i) {
     if (absl::Status s = ParseEntry(i); !s.ok()) return s;
   }
+  const auto twice = [&](absl::string_view name) {
+    return Error(absl::StrCat("tensor ", name, ": the name occurs twice"));
+  };
+  std::set<absl::string_view> ignored;
+  for (const TensorInfo& t : ignored_) {
+    if (!ignored.insert(t.name).second) return twice(t.name);
+  }
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (by_name_.emplace(tensors_[i].name, i).second) continue;
-    return Error(absl::StrCat("tensor ", tensors_[i].name, ": the name occurs twice"));
+    const absl::string_view name = tensors_[i].name;
+    if (ignored.count(name) > 0 || !by_name_.emplace(name, i).second) return twice(name);
   }
   return absl::OkStatus();
 }
@@ -205,19 +213,32 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   if ((e.flags & ~(format::kEntryRequired | format::kEntryInterleaved)) != 0) {
     return error(absl::StrCat("flags: expected 0 to 3, found ", e.flags));
   }
-  if (!format::IsTileType(e.type) && e.type != format::kTypeVector) {
-    if ((e.flags & format::kEntryRequired) == 0) return absl::OkStatus();
+  const bool known = format::IsTileType(e.type) || e.type == format::kTypeVector;
+  if (!known && (e.flags & format::kEntryRequired) != 0) {
     return error(absl::StrCat("type: found ", e.type,
                               ", which this version does not know but the file requires"));
   }
-  if (e.reserved[0] != 0 || e.reserved[1] != 0)
-    return error("reserved: expected 0, found another value");
   if (e.offset % kLineBytes != 0)
     return error(absl::StrCat("offset: expected a multiple of 64, found ", e.offset));
   if (!Fits(e.offset, e.bytes, bytes_.size())) {
     return error(absl::StrCat("bytes: ", e.bytes, " bytes at offset ", e.offset,
                               " end after the file's ", bytes_.size(), " bytes"));
   }
+  const TensorInfo info = {name,
+                           e.type,
+                           (e.flags & format::kEntryRequired) != 0,
+                           (e.flags & format::kEntryInterleaved) != 0,
+                           e.rows,
+                           e.cols,
+                           e.offset,
+                           bytes_.subspan(e.offset, e.bytes),
+                           e.checksum};
+  if (!known) {
+    ignored_.push_back(info);
+    return absl::OkStatus();
+  }
+  if (e.reserved[0] != 0 || e.reserved[1] != 0)
+    return error("reserved: expected 0, found another value");
   // Within these bounds TensorBytes cannot overflow.
   constexpr uint64_t kMaxRows = uint64_t{1} << 24, kMaxCols = uint64_t{1} << 22;
   if (e.rows == 0 || e.rows > kMaxRows)
@@ -229,34 +250,32 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   }
   const uint64_t expected_bytes = format::TensorBytes(e.type, e.flags, e.rows, e.cols);
   if (e.bytes != expected_bytes) return error(Expected("bytes", expected_bytes, e.bytes));
-  tensors_.push_back({name, e.type, (e.flags & format::kEntryRequired) != 0,
-                      (e.flags & format::kEntryInterleaved) != 0, e.rows, e.cols, e.offset,
-                      bytes_.subspan(e.offset, e.bytes), e.checksum});
+  tensors_.push_back(info);
   return absl::OkStatus();
 }
 
-absl::Status TvlReader::CheckOverlap() const {
-  struct Extent {
-    uint64_t begin, end;
-    absl::string_view what;
-  };
-  std::vector<Extent> extents = {
-      {0, sizeof(format::Header), "the header"},
-      {config_offset_, config_offset_ + config_bytes_, "the config section"},
-      {directory_offset_, directory_offset_ + entry_count_ * sizeof(DirectoryEntry),
-       "the directory"}};
+absl::Status TvlReader::CheckOverlap() {
+  extents_ = {{0, sizeof(format::Header), "the header"},
+              {config_offset_, config_offset_ + config_bytes_, "the config section"},
+              {directory_offset_, directory_offset_ + entry_count_ * sizeof(DirectoryEntry),
+               "the directory"}};
   if (has_tokenizer()) {
-    extents.push_back({tokenizer_offset_, tokenizer_offset_ + tokenizer_section_.size(),
-                       "the tokenizer section"});
+    extents_.push_back({tokenizer_offset_, tokenizer_offset_ + tokenizer_section_.size(),
+                        "the tokenizer section"});
   }
-  for (const TensorInfo& t : tensors_)
-    extents.push_back({t.offset, t.offset + t.data.size(), t.name});
-  std::stable_sort(extents.begin(), extents.end(),
+  for (const std::vector<TensorInfo>* entries : {&tensors_, &ignored_}) {
+    for (const TensorInfo& t : *entries) {
+      if (t.data.empty()) continue;  // of a type that is not known
+      extents_.push_back({t.offset, t.offset + t.data.size(), t.name});
+    }
+  }
+  std::stable_sort(extents_.begin(), extents_.end(),
                    [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
-  for (size_t i = 1; i < extents.size(); ++i) {
-    if (extents[i].begin < extents[i - 1].end) {
-      return Error(absl::StrCat("offset: ", extents[i].what, " at ", extents[i].begin, " overlaps ",
-                                extents[i - 1].what, ", which ends at ", extents[i - 1].end));
+  for (size_t i = 1; i < extents_.size(); ++i) {
+    const Extent &before = extents_[i - 1], &extent = extents_[i];
+    if (extent.begin < before.end) {
+      return Error(absl::StrCat("offset: ", extent.what, " at ", extent.begin, " overlaps ",
+                                before.what, ", which ends at ", before.end));
     }
   }
   return absl::OkStatus();
@@ -397,6 +416,25 @@ absl::Status TvlReader::VerifyTokenizer() const {
   const absl::Status status = VerifyTokenizerChecksum(*tokenizer_);
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(name_, ": ", status.message()));
+}
+
+absl::Status TvlReader::VerifyGaps() const {
+  uint64_t end = 0;  // of what is claimed so far
+  const auto check = [&](uint64_t gap_end) -> absl::Status {
+    const auto gap = bytes_.subspan(end, gap_end - end);
+    const auto found =
+        std::find_if(gap.begin(), gap.end(), [](std::byte b) { return b != std::byte{0}; });
+    if (found == gap.end()) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(name_, ": byte ", end + static_cast<uint64_t>(found - gap.begin()),
+                     ": expected 0, since no section or tensor claims it, found ",
+                     std::to_integer<int>(*found)));
+  };
+  for (const Extent& extent : extents_) {
+    if (absl::Status s = check(extent.begin); !s.ok()) return s;
+    end = extent.end;
+  }
+  return check(bytes_.size());
 }
 
 absl::Status TvlReader::ComputableStatus() const {

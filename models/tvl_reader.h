@@ -53,6 +53,9 @@ class TvlReader {
   uint16_t minor() const { return minor_; }
   const ModelConfig& config() const { return config_; }
   std::span<const TensorInfo> tensors() const { return tensors_; }
+  // Entries of types that this version does not know and the file does not require. Their shapes
+  // are not checked.
+  std::span<const TensorInfo> ignored_entries() const { return ignored_; }
   bool has_tokenizer() const { return tokenizer_.has_value(); }
   // REQUIRES: has_tokenizer().
   const TokenizerView& tokenizer() const { return *tokenizer_; }
@@ -69,6 +72,8 @@ class TvlReader {
   absl::Status VerifyTensor(const TensorInfo& tensor) const;
   // That of the tokenizer; OK if there is none.
   absl::Status VerifyTokenizer() const;
+  // Reads the bytes between the parts of the file. DataLoss naming the first that is not zero.
+  absl::Status VerifyGaps() const;
 
   // The weights, for Llama<>. REQUIRES: ComputableStatus() is OK. Valid as long as the bytes and
   // this object's moves.
@@ -101,13 +106,20 @@ class TvlReader {
   absl::Status ComputableStatus() const;
 
  private:
+  // What claims the bytes from begin to end.
+  struct Extent {
+    uint64_t begin;
+    uint64_t end;
+    absl::string_view what;
+  };
+
   TvlReader() = default;
 
   absl::Status ParseHeader();
   absl::Status ParseConfig();
   absl::Status ParseDirectory();
   absl::Status ParseEntry(size_t index);
-  absl::Status CheckOverlap() const;
+  absl::Status CheckOverlap();
   absl::Status ParseTokenizerSection();
   absl::Status BindWeights();
   absl::Status BindLayer(size_t index, LayerView* layer);
@@ -128,6 +140,8 @@ class TvlReader {
   uint32_t entry_count_ = 0;
   ModelConfig config_;
   std::vector<TensorInfo> tensors_;
+  std::vector<TensorInfo> ignored_;
+  std::vector<Extent> extents_;  // of all parts of the file, in the order of their begins
   std::map<absl::string_view, size_t> by_name_;
   std::vector<bool> bound_;  // tensors that the architecture has asked for
   std::optional<TokenizerView> tokenizer_;

@@ -92,6 +92,10 @@ void DescribeTensors(const TvlReader& reader, std::string* out) {
   absl::StrAppendFormat(out, "  %s tensors, %s weights, %s; %s are read to decode a token\n",
                         FormatCount(reader.tensors().size()), FormatCount(weights),
                         FormatBytes(bytes), FormatBytes(reader.BytesPerToken()));
+  for (const TensorInfo& t : reader.ignored_entries()) {
+    absl::StrAppend(out, "  ignored: ", t.name, ", ", FormatBytes(t.data.size()), " of type ",
+                    t.type, ", which this version does not know\n");
+  }
 }
 
 void DescribeMemory(const TvlReader& reader, std::string* out) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,31 +23,32 @@ absl::Status Run(const std::string& path) {
   absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
   if (!reader.ok()) return reader.status();
 
-  std::string damages;
-  size_t damaged = 0;
+  std::vector<TensorInfo> tensors(reader->tensors().begin(), reader->tensors().end());
+  tensors.insert(tensors.end(), reader->ignored_entries().begin(), reader->ignored_entries().end());
+  uint64_t total = reader->tokenizer_section().size(), done = total;
+  for (const TensorInfo& tensor : tensors) total += tensor.data.size();
+  std::vector<absl::Status> damages;
   const auto note = [&](const absl::Status& status) {
-    if (status.ok()) return;
-    ++damaged;
-    absl::StrAppend(&damages, "tvl: ", status.message(), "\n");
+    if (!status.ok()) damages.push_back(status);
   };
-  uint64_t total = reader->tokenizer_section().size(), done = 0;
-  for (const TensorInfo& tensor : reader->tensors()) total += tensor.data.size();
   {
     Progress progress("verifying");
+    note(reader->VerifyGaps());
     note(reader->VerifyTokenizer());
-    done += reader->tokenizer_section().size();
-    for (const TensorInfo& tensor : reader->tensors()) {
+    for (const TensorInfo& tensor : tensors) {
       progress.Update(done, total);
       note(reader->VerifyTensor(tensor));
       done += tensor.data.size();
     }
   }
-  const size_t parts = reader->tensors().size() + (reader->has_tokenizer() ? 1 : 0);
-  if (damaged > 0) {
-    PrintNote(damages);
-    return absl::DataLossError(absl::StrCat(path, ": damaged, ", damaged, " of ", parts, " parts"));
+  if (damages.size() == 1) return damages.front();
+  if (!damages.empty()) {
+    for (const absl::Status& damage : damages) {
+      PrintNote(absl::StrCat("tvl: ", damage.message(), "\n"));
+    }
+    return absl::DataLossError(absl::StrCat(path, ": damaged in ", damages.size(), " places"));
   }
-  return Print(absl::StrCat("OK ", path, ": ", reader->tensors().size(), " tensors",
+  return Print(absl::StrCat("OK ", path, ": ", tensors.size(), " tensors",
                             reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer", ", ",
                             FormatBytes(total), "\n"));
 }
@@ -57,9 +59,7 @@ void AddVerify(CLI::App& app, Action* action) {
   auto path = std::make_shared<std::string>();
   CLI::App* sub = app.add_subcommand("verify", "Check a .tvl file against its checksums");
   sub->footer(
-      "Reads the header, the tokenizer and every tensor. Names every tensor that is damaged and "
-      "exits with 1 if there is "
-      "one.\n"
+      "Reads all of the file. Names everything that is damaged and exits with 1 if there is any.\n"
       "\n"
       "Example:\n"
       "  tvl verify stories15M.tvl");

@@ -8,7 +8,10 @@ tok=$scratch/tok.bin
 model=$scratch/slow.tvl
 python3 tests/cli/make_checkpoint.py slow "$in" "$tok"
 
-temporary_file() { compgen -G "$(dirname "$model")/tvl-*.tmp" >/dev/null; }
+# Of the last job. On Linux it has no name.
+temporary_file() {
+  compgen -G "$(dirname "$model")/tvl-*.tmp" >/dev/null || ls -l /proc/$!/fd 2>/dev/null | grep -q "(deleted)"
+}
 
 # In the middle of a conversion: stopped while it is looked at, so that it cannot be done before.
 ran="convert"

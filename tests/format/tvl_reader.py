@@ -272,18 +272,20 @@ class Model:
         check(name and not any(zeros), "a tensor's name")
         name = name.decode("ascii")
         kind, flags, rows, cols, offset, size, checksum, reserved0, reserved1 = struct.unpack_from("<IIQQQQQQQ", entry, 64)
-        check(flags < 4 and reserved0 == reserved1 == 0, name + ": flags or reserved")
+        check(flags < 4, name + ": flags")
+        check(name not in self.tensors, name + ": twice")
+        check(offset % 64 == 0 and offset + size <= len(data), name + ": offset")
+        content = data[offset : offset + size]
+        check(xxh3_64(content) == checksum, name + ": checksum")
+        if size:
+            used.append((offset, offset + size))
         if kind not in TYPE_NAMES:
             check(not flags & 1, name + ": an unknown type that is required")
             return
         kind = TYPE_NAMES[kind]
-        check(offset % 64 == 0 and offset + size <= len(data), name + ": offset")
+        check(reserved0 == reserved1 == 0, name + ": reserved")
         check(size == Tensor.expected_bytes(kind, flags, rows, cols), name + ": bytes")
-        check(name not in self.tensors, name + ": twice")
-        content = data[offset : offset + size]
-        check(xxh3_64(content) == checksum, name + ": checksum")
         self.tensors[name] = Tensor((name, kind, flags, rows, cols), content)
-        used.append((offset, offset + size))
 
 
 def read(path):
