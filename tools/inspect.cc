@@ -49,7 +49,9 @@ void DescribeConfig(const ModelConfig& c, std::string* out) {
       absl::StrFormat("%d, %d for keys and values, of %d dimensions", c.n_heads, c.n_kv_heads,
                       c.head_dim));
   Row(out, "vocabulary", FormatCount(c.vocab_size));
-  Row(out, "context", absl::StrCat(FormatCount(c.context_length), " positions"));
+  Row(out, "context",
+      absl::StrCat(FormatCount(c.context_length),
+                   c.context_length == 1 ? " position" : " positions"));
   Row(out, "classifier", c.tied_classifier ? "tied to the embedding" : "its own");
   Row(out, "norm epsilon", absl::StrFormat("%g", c.norm_epsilon));
   Row(out, "attention scale", absl::StrFormat("%g", c.attention_scale));

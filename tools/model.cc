@@ -27,10 +27,10 @@ absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context) {
     return absl::InvalidArgumentError(
         "the prompt is empty, and this model has no token to begin with");
   if (prompt_tokens <= context && more <= context - prompt_tokens) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat("the prompt of ", prompt_tokens, " tokens",
-                                            more == 0 ? "" : absl::StrCat(" and ", more, " more"),
-                                            more == 0 ? " does" : " do", " not fit the context of ",
-                                            context, " positions"));
+  return absl::OutOfRangeError(absl::StrCat(
+      "the prompt of ", prompt_tokens, prompt_tokens == 1 ? " token" : " tokens",
+      more == 0 ? "" : absl::StrCat(" and ", more, " more"), more == 0 ? " does" : " do",
+      " not fit the context of ", context, context == 1 ? " position" : " positions"));
 }
 
 }  // namespace tvl

@@ -6,10 +6,12 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "backends/selected.h"
 #include "core/cpu_features.h"
 #include "core/kernel.h"
@@ -57,6 +59,28 @@ std::string OneLine(std::string text) {
   return text;
 }
 
+std::string CommandNames(CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  const std::string last = names.back();
+  names.pop_back();
+  return absl::StrCat(absl::StrJoin(names, ", "), " or ", last);
+}
+
+// What no option and no command took, in its order; CLI11's own message has it backwards.
+std::string Unexpected(CLI::App& app) {
+  std::vector<std::string> extras = app.remaining();
+  if (!extras.empty() && extras.front().compare(0, 1, "-") != 0) {
+    return absl::StrCat("there is no command ", extras.front(), "; expected ", CommandNames(app));
+  }
+  for (const CLI::App* sub : app.get_subcommands()) {
+    const std::vector<std::string> more = sub->remaining();
+    extras.insert(extras.end(), more.begin(), more.end());
+  }
+  return absl::StrCat("unexpected argument", extras.size() == 1 ? "" : "s", ": ",
+                      absl::StrJoin(extras, " "));
+}
+
 int UsageError(const CLI::App& app, const std::string& sentence) {
   std::string command = "tvl";
   for (const CLI::App* sub : app.get_subcommands()) absl::StrAppend(&command, " ", sub->get_name());
@@ -98,13 +122,14 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (!action) {
-      return UsageError(app,
-                        "expected a subcommand: generate, convert, inspect, verify or fingerprint");
+      return UsageError(app, absl::StrCat("expected a command: ", CommandNames(app)));
     }
   } catch (const CLI::CallForHelp&) {
     return Finish(Print(app.help()));
   } catch (const CLI::CallForVersion&) {
     return Finish(Print(VersionText()));
+  } catch (const CLI::ExtrasError&) {
+    return UsageError(app, OneLine(Unexpected(app)));
   } catch (
       const CLI::ArgumentMismatch& error) {  // CLI11 counts: "At Most 1 required but received 2"
     const std::string text = error.what();

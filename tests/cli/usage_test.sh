@@ -25,11 +25,13 @@ usage_error() {
   expect_error "$within"
 }
 
-usage_error "subcommand"
-usage_error "nonsense" nonsense
-usage_error "--nonsense" --nonsense
-usage_error "--nonsense" generate --nonsense
-usage_error "argument" generate stray
+usage_error "expected a command: generate, convert, inspect, verify or fingerprint (see 'tvl --help')"
+usage_error "there is no command nonsense; expected generate, " nonsense
+usage_error "there is no command nonsense; expected generate, " nonsense generate --seed 1
+usage_error "unexpected argument: --nonsense (see 'tvl --help')" --nonsense
+usage_error "unexpected argument: --nonsense (see 'tvl generate --help')" generate --nonsense
+usage_error "unexpected argument: stray (" generate stray
+usage_error "unexpected arguments: a b c (" generate a b --seed 1 c
 usage_error "IN" convert
 usage_error "--tokenizer" convert in.bin out.tvl
 usage_error "--dtype" convert in.bin out.tvl --tokenizer t.bin --dtype q3
