@@ -17,8 +17,8 @@
 #include "gtest/gtest.h"
 #include "models/tokenizer/tokenizer_section.h"
 #include "models/tvl_reader.h"
+#include "tests/support/seal.h"
 #include "tests/support/test_model.h"
-#include "xxhash.h"
 
 namespace tvl::testing {
 
@@ -52,18 +52,8 @@ class HostileFile {
 
   // Makes the header's checksum right, if its sections lie within the file at all.
   HostileFile& Seal() {
-    const uint64_t directory = Get<uint64_t>(24), config = Get<uint64_t>(32);
-    const uint64_t directory_bytes = uint64_t{EntryCount()} * 128;
-    const auto fits = [&](uint64_t offset, uint64_t count) {
-      return offset <= size() && count <= size() - offset;
-    };
-    if (!fits(directory, directory_bytes) || !fits(config, 4)) return *this;
-    const uint64_t config_bytes = Get<uint32_t>(config);
-    if (!fits(config, config_bytes)) return *this;
-    std::string hashed(reinterpret_cast<const char*>(bytes_.data()), 56);
-    hashed.append(reinterpret_cast<const char*>(bytes_.data()) + config, config_bytes);
-    hashed.append(reinterpret_cast<const char*>(bytes_.data()) + directory, directory_bytes);
-    return Set(56, uint64_t{XXH3_64bits(hashed.data(), hashed.size())});
+    testing::Seal(bytes_.span());
+    return *this;
   }
 
   // "" when the file is accepted.

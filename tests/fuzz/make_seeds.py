@@ -1,0 +1,53 @@
+"""Makes the seeds of the fuzz targets: make_seeds.py FOLDER TVL..., where TVL... runs the tvl program.
+
+FOLDER/TARGET/* are small and whole: checkpoints of each version, vocabularies, .tvl files of every type of weight.
+"""
+
+import os
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+import make_checkpoint  # noqa: E402
+
+
+def seed(folder, target, name):
+    os.makedirs(os.path.join(folder, target), exist_ok=True)
+    return os.path.join(folder, target, name)
+
+
+def vocabulary(path, pieces):
+    with open(path, "wb") as file:
+        file.write(struct.pack("<i", max(map(len, pieces))))
+        for i, piece in enumerate(pieces):
+            file.write(struct.pack("<fi", -float(i), len(piece)) + piece)
+
+
+def main(folder, *tvl):
+    os.makedirs(folder, exist_ok=True)
+    letters = [b"<unk>", b"<s>", b"</s>", b"a", b"b", b" a", b"ab"]
+    fallback = letters[:3] + [b"<0x%02X>" % byte for byte in range(256)] + [b"o", b"n", b"on"]
+    for size, pieces in (("small", letters), ("bytes", fallback)):
+        count = len(pieces)
+        plain = os.path.join(folder, size + ".bin")
+        vocabulary(plain, pieces)
+        with open(plain, "rb") as file, open(seed(folder, "tokenizer", size), "wb") as out:
+            out.write(struct.pack("<H", count) + file.read())
+        make_checkpoint.VOCABULARY = count
+
+        for version in range(3):
+            for tied in (True, False):
+                name = "%s-%s" % (size, "tied" if tied else "untied")
+                path = seed(folder, "llama2c_v%d" % version, name)
+                shape = make_checkpoint.Shape(8, 8, 1, 2, 1, 8, tied)
+                make_checkpoint.checkpoint(path, shape, "grouped", version)
+        for dtype in ("f32", "f16"):
+            source = seed(folder, "llama2c_v0", size + "-untied")
+            target = seed(folder, "tvl_reader", "%s-%s" % (size, dtype))
+            subprocess.run([*tvl, "convert", source, target, "--tokenizer", plain, "--dtype", dtype], check=True)
+        os.remove(plain)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
