@@ -148,12 +148,14 @@ class DataWriter {
   }
 
   absl::Status WritePanels(const MatrixSource& matrix, WeightType type, size_t begin, size_t end) {
-    if (matrix.data == nullptr) decoded_.resize(kPanelRows * matrix.cols);
+    const bool decodes = matrix.data == nullptr;
+    if (decodes) decoded_.resize(kPanelRows * matrix.cols);
     for (size_t p = begin; p < end; ++p) {
       const float* rows[kPanelRows];
       for (size_t r = 0; r < kPanelRows; ++r) {
         const size_t row = p * kPanelRows + r;
-        rows[r] = row < matrix.rows ? matrix.Row(row, decoded_.data() + r * matrix.cols) : nullptr;
+        float* const decoded = decodes ? decoded_.data() + r * matrix.cols : nullptr;
+        rows[r] = row < matrix.rows ? matrix.Row(row, decoded) : nullptr;
       }
       PackPanel(type, rows, matrix.cols, panel_.data());
       if (absl::Status s = Append(panel_.span()); !s.ok()) return s;
