@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/compiler_check.h"
+
 namespace tvl {
 
 // Constants of Exp, shared with the vector forms in the backends.

@@ -8,7 +8,8 @@
 // Ground rules
 //
 // - IEEE binary32, round to nearest even, subnormals kept. `fma` is fused and stands only where it
-//   is written; everything is compiled with -ffp-contract=off and without fast-math.
+//   is written; everything is compiled with -ffp-contract=off and without fast-math
+//   (core/compiler_check.h).
 // - Two results are equal when a == b or both are NaN. No operation turns the sign of a zero into a
 //   value.
 // - No libm: Exp, sine and cosine are ours (core/canonical_math.h).
@@ -86,6 +87,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/compiler_check.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/compiler_check.h"
 #include "core/cpu_features.h"
 #include "core/kernel.h"
 #include "core/kv_cache.h"
@@ -51,8 +52,14 @@ template <Kernel K, ModelView M>
 class Session {
  public:
   // `model`'s memory and `pool` must outlive the session. ResourceExhausted if there is no room for
-  // the KV cache.
+  // the KV cache, FailedPrecondition if the program was compiled with flags that change its
+  // numbers.
   static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options) {
+    if (!CompilerKeepsRoundings()) {
+      return absl::FailedPreconditionError(
+          "the compiler fused a product and a sum, which changes the numbers; compile all of this "
+          "program with -ffp-contract=off and without -ffast-math");
+    }
     const ModelConfig& config = model.config();
     const size_t context = options.context == 0
                                ? config.context_length

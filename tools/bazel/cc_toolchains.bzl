@@ -1,7 +1,9 @@
 """The C++ toolchains for Linux: gcc and clang, native and from x86-64 to aarch64.
 
 Bazel's own detected toolchain cannot cross-compile; these take one compiler per target and keep the
-flags in one place. What depends on the device (-march) is in .bazelrc.
+flags in one place. What right answers need is in here, not in a .bazelrc, so that other workspaces,
+and their kernels, get it by registering the toolchain. What depends on the device (-march) is in
+devices.bazelrc.
 """
 
 load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
@@ -20,6 +22,12 @@ _COMPILE = [
     ACTION_NAMES.assemble,
     ACTION_NAMES.preprocess_assemble,
     ACTION_NAMES.c_compile,
+    ACTION_NAMES.cpp_compile,
+    ACTION_NAMES.cpp_header_parsing,
+    ACTION_NAMES.linkstamp_compile,
+]
+
+_COMPILE_CXX = [
     ACTION_NAMES.cpp_compile,
     ACTION_NAMES.cpp_header_parsing,
     ACTION_NAMES.linkstamp_compile,
@@ -113,10 +121,32 @@ def _config_impl(ctx):
                 _flags(_COMPILE, ["-O0", "-g"], with_features = dbg),
             ],
         ),
-        # Chosen by .bazelrc with --features, for target code only: tools that run during the build
-        # are for any machine.
-        _feature("default_device", _DEFAULT_DEVICE[ctx.attr.cpu]),
+        # A default: --cxxopt and copts come later and may ask for more.
+        _feature("cxx20", ["-std=c++20"], enabled = True, actions = _COMPILE_CXX),
+        # --features chooses between the two.
+        _feature("default_device", _DEFAULT_DEVICE[ctx.attr.cpu], enabled = True),
         _feature("native_device", ctx.attr.native_flags),
+        # --copt and copts. Bazel would put them after all features; named here, they end before the
+        # one that follows.
+        feature(
+            name = "user_compile_flags",
+            enabled = True,
+            flag_sets = [flag_set(
+                actions = _COMPILE,
+                flag_groups = [flag_group(
+                    expand_if_available = "user_compile_flags",
+                    flags = ["%{user_compile_flags}"],
+                    iterate_over = "user_compile_flags",
+                )],
+            )],
+        ),
+        # The order of every rounding is written in the source (core/kernel.h); the compiler must not
+        # fuse, which is what gcc does in C++ by default. Here rather than in the copts of our kernels,
+        # because kernels of other workspaces, and code of our headers that their files instantiate,
+        # need it as well; last, because a user's -ffp-contract=fast would give other answers without
+        # a word. Not a pragma: gcc ignores STDC FP_CONTRACT. With other toolchains,
+        # core/compiler_check.h notices.
+        _feature("canonical_rounding", ["-ffp-contract=off"], enabled = True),
         feature(
             name = "link_defaults",
             enabled = True,
