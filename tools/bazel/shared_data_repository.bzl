@@ -18,7 +18,8 @@ def _shared_data_repository_impl(repository_ctx):
     if folder:
         root = repository_ctx.path(folder)
     else:
-        root = repository_ctx.path(Label("//:WORKSPACE")).dirname.dirname.get_child("shared")
+        # The checkout itself: in another workspace Bazel's own path to it is a link.
+        root = repository_ctx.path(Label("//:WORKSPACE")).realpath.dirname.dirname.get_child("shared")
 
     present = []
     for name, path in _FILES.items():
