@@ -1,0 +1,30 @@
+#include "core/kernel.h"
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/kv_slot.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+
+struct MyKernel {
+  static constexpr std::string_view kName = "my_kernel";
+  template <tvl::WeightType W>
+  static void Gemv(const tvl::TileMatrix&, tvl::PanelRange, const float*, float*) noexcept;
+  template <tvl::WeightType W>
+  static void Gemm(const tvl::TileMatrix&, tvl::PanelRange, const float*, size_t, size_t, float*,
+                   size_t) noexcept;
+  template <tvl::WeightType W>
+  static void EmbedRow(const tvl::TileMatrix&, size_t, float*) noexcept;
+  static void AppendKey(const float*, size_t, const tvl::KvSlot&) noexcept;
+  static void AppendValue(const float*, size_t, const tvl::KvSlot&) noexcept;
+#ifndef MISSING
+  static void RmsNorm(const float*, const float*, size_t, float, float*) noexcept;
+#endif
+  static void Rope(const float*, const float*, const float*, size_t, float*) noexcept;
+  static void Softmax(float*, size_t, float) noexcept;
+  static void SwiGlu(const float*, const float*, size_t, float*) noexcept;
+  static void Add(const float*, size_t, float*) noexcept;
+};
+
+static_assert(tvl::Kernel<MyKernel>);

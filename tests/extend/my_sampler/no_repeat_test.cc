@@ -1,0 +1,51 @@
+#include "my_sampler/no_repeat.h"
+
+#include <vector>
+
+#include "core/sampler.h"
+#include "core/token.h"
+#include "gtest/gtest.h"
+#include "samplers/greedy.h"
+#include "samplers/temperature.h"
+
+namespace {
+
+static_assert(tvl::Sampler<NoRepeat<tvl::Greedy>>);
+static_assert(tvl::Sampler<NoRepeat<tvl::Temperature>>);
+static_assert(tvl::Sampler<NoRepeat<NoRepeat<tvl::Greedy>>>);
+
+// The token after `past` where 3 is likelier than 2, 2 than 1 and 1 than 0.
+tvl::TokenId After(std::vector<tvl::TokenId> past, size_t length) {
+  std::vector<float> logits = {0, 1, 2, 3};
+  return NoRepeat<tvl::Greedy>(length).Sample(logits, {.tokens = past});
+}
+
+TEST(NoRepeatTest, RunsOfOneTokenAreTheTokensThemselves) {
+  EXPECT_EQ(After({}, 1), 3);
+  EXPECT_EQ(After({3}, 1), 2);
+  EXPECT_EQ(After({3, 1, 2}, 1), 0);
+}
+
+TEST(NoRepeatTest, OnlyAWholeRunCounts) {
+  EXPECT_EQ(After({1}, 2), 3);
+  EXPECT_EQ(After({1, 3, 1}, 2), 2);
+  EXPECT_EQ(After({1, 3, 1, 2, 1}, 2), 1);
+  EXPECT_EQ(After({3, 3}, 2), 2);  // runs may overlap
+  EXPECT_EQ(After({1, 3, 1}, 3), 3);
+  EXPECT_EQ(After({0, 1, 3, 0, 1}, 3), 2);
+}
+
+TEST(NoRepeatTest, ResetReachesTheNext) {
+  std::vector<tvl::TokenId> drawn[2];
+  NoRepeat sampler(1, tvl::Temperature(1));
+  for (auto& tokens : drawn) {
+    sampler.Reset(7);
+    for (uint64_t step = 0; step < 20; ++step) {
+      std::vector<float> logits(100, 1.0f);
+      tokens.push_back(sampler.Sample(logits, {.tokens = tokens, .step = step}));
+    }
+  }
+  EXPECT_EQ(drawn[0], drawn[1]);
+}
+
+}  // namespace
