@@ -37,7 +37,8 @@ absl::Status Continue(Session* session, std::vector<tvl::TokenId> tokens, int co
 absl::Status Count() {
   const CountingModel model(/*tokens=*/6);
   tvl::ThreadPool pool(/*threads=*/2);
-  auto session = tvl::Session<tvl::SelectedKernel, CountingModel::View>::Create(model.view(), &pool, {});
+  auto session =
+      tvl::Session<tvl::SelectedKernel, CountingModel::View>::Create(model.view(), &pool, {});
   if (!session.ok()) return session.status();
   return Continue(&*session, {0}, 14);
 }

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstddef>
 
-// The whole panel at once, a column at a time; scalar_reference goes row by row. Each sum still gets
-// its terms in the order of core/kernel.h.
+// The whole panel at once, a column at a time; scalar_reference goes row by row. Each sum still
+// gets its terms in the order of core/kernel.h.
 void ColumnWise::GemvF32(const tvl::TileMatrix& w, tvl::PanelRange panels, const float* x,
                          float* y) noexcept {
   const size_t padded_cols = tvl::PaddedCols(tvl::WeightType::kF32, w.cols);

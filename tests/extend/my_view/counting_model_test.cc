@@ -16,7 +16,8 @@ TEST(CountingModelTest, Counts) {
     const CountingModel model(tokens);
     EXPECT_EQ(tvl::ValidateModelConfig(model.view().config()), absl::OkStatus());
     tvl::ThreadPool pool(2);
-    auto session = tvl::Session<tvl::SelectedKernel, CountingModel::View>::Create(model.view(), &pool, {});
+    auto session =
+        tvl::Session<tvl::SelectedKernel, CountingModel::View>::Create(model.view(), &pool, {});
     ASSERT_TRUE(session.ok()) << session.status();
     tvl::TokenId token = 1;
     for (uint32_t i = 0; i < 2 * tokens; ++i) {

@@ -1,9 +1,8 @@
-#include "core/model_view.h"
-
 #include <cstddef>
 #include <span>
 
 #include "core/model_config.h"
+#include "core/model_view.h"
 #include "core/tensor_view.h"
 
 struct MyView {

@@ -1,0 +1,3 @@
+#include "core/compiler_check.h"
+
+int main() { return tvl::CompilerKeepsRoundings() ? 0 : 1; }
