@@ -197,16 +197,17 @@ TEST(TvlHostileTest, DirectoryFields) {
                          {63, 'x', "directory entry 2, field name"},
                          {20, 'x', "directory entry 2, field name"},
                          {9, 'z', "tensor layers.0.wq: it is missing"}});
-  ExpectErrors<uint32_t>(good, wq,
-                         {{64, 0, "tensor layers.0.wq, field type: found 0"},
-                          {64, 7, "tensor layers.0.wq, field type: found 7"},
-                          {64, kHuge32, "tensor layers.0.wq, field type: found 4294967295"},
-                          {64, 2, "tensor layers.0.wq, field bytes: expected"},
-                          {64, 64, "tensor layers.0.wq, field rows: expected 1"},
-                          {68, 4, "tensor layers.0.wq, field flags: expected 0 to 3, found 4"},
-                          {68, 0x80000001, "tensor layers.0.wq, field flags"},
-                          {68, 3, "tensor layers.0.wq, field bytes: expected"},
-                          {68, 0, ""}});  // whether it is required matters for unknown types only
+  ExpectErrors<uint32_t>(
+      good, wq,
+      {{64, 0, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 0"},
+       {64, 7, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 7"},
+       {64, kHuge32, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 4294967295"},
+       {64, 2, "tensor layers.0.wq, field bytes: expected"},
+       {64, 64, "tensor layers.0.wq, field rows: expected 1"},
+       {68, 4, "tensor layers.0.wq, field flags: expected 0 to 3, found 4"},
+       {68, 0x80000001, "tensor layers.0.wq, field flags"},
+       {68, 3, "tensor layers.0.wq, field bytes: expected"},
+       {68, 0, ""}});  // whether it is required matters for unknown types only
   ExpectErrors<uint64_t>(
       good, wq,
       {{72, 0, "tensor layers.0.wq, field rows"},
@@ -233,8 +234,7 @@ TEST(TvlHostileTest, DirectoryFields) {
   ExpectErrors<uint32_t>(
       good, norm,
       {{64, 1, "tensor layers.0.attention_norm, field bytes: expected"},
-       {68, 3,
-        "tensor layers.0.attention_norm, field rows: expected 1 in a vector that is no pair"}});
+       {68, 3, "tensor layers.0.attention_norm, field flags: expected no pair"}});
   ExpectErrors<uint64_t>(good, norm,
                          {{72, 2, "tensor layers.0.attention_norm, field rows"},
                           {80, 35, "tensor layers.0.attention_norm: expected the shape (1, 36)"}});
@@ -284,8 +284,9 @@ TEST(TvlHostileTest, UnknownTypesAreIgnoredUnlessRequired) {
   for (const uint32_t type : {7, 65, 1000}) {
     EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 64).Error(), "");
     EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 0).Error(), "");
-    EXPECT_THAT(WithUnknownEntry('x', type, 1, 32768, 64).Error(),
-                HasSubstr(absl::StrCat("tensor x, field type: found ", type)));
+    EXPECT_THAT(
+        WithUnknownEntry('x', type, 1, 32768, 64).Error(),
+        HasSubstr(absl::StrCat("tensor x, field type: expected 1 to 6 or 64, found ", type)));
   }
 }
 
@@ -359,7 +360,7 @@ TEST(TvlHostileTest, RopeFrequenciesOutOfRange) {
                           std::numeric_limits<float>::quiet_NaN()}) {
     HostileFile f = Plain();
     f.Set(f.Get<uint64_t>(f.Entry(kInvFreq) + 88) + 4, bad);
-    EXPECT_THAT(f.Error(), HasSubstr("tensor rope.inv_freq: expected numbers from 0 to 32"));
+    EXPECT_THAT(f.Error(), HasSubstr("tensor rope.inv_freq: number 1: expected 0 to 32, found "));
   }
 }
 

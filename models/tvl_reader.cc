@@ -32,6 +32,19 @@ bool Fits(uint64_t offset, uint64_t bytes, uint64_t size) {
   return offset <= size && bytes <= size - offset;
 }
 
+// "" if nothing is.
+std::string WrongWithName(const DirectoryEntry& e) {
+  const size_t length = strnlen(e.name, sizeof(e.name));
+  if (length == 0) return "no character";
+  if (length == sizeof(e.name)) return "no zero at the end";
+  for (size_t i = 0; i < sizeof(e.name); ++i) {
+    const char c = e.name[i];
+    if (i < length ? c > ' ' && c <= '~' : c == 0) continue;
+    return absl::StrCat(static_cast<unsigned char>(c), " as byte ", i);
+  }
+  return "";
+}
+
 std::string LayerTensor(size_t layer, absl::string_view tensor) {
   return absl::StrCat("layers.", layer, ".", tensor);
 }
@@ -148,9 +161,10 @@ absl::Status TvlReader::ParseConfig() {
   if (c.sliding_window != 0)
     return Error(Expected("config field sliding_window", 0, c.sliding_window));
   if (c.attention_soft_cap != 0)
-    return Error("config field attention_soft_cap: expected 0, found another value");
+    return Error(
+        absl::StrCat("config field attention_soft_cap: expected 0, found ", c.attention_soft_cap));
   if (c.logit_soft_cap != 0)
-    return Error("config field logit_soft_cap: expected 0, found another value");
+    return Error(absl::StrCat("config field logit_soft_cap: expected 0, found ", c.logit_soft_cap));
   config_ = {.architecture = static_cast<Architecture>(c.architecture),
              .dim = c.dim,
              .hidden_dim = c.hidden_dim,
@@ -195,17 +209,11 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   DirectoryEntry e;
   const std::byte* at = bytes_.data() + directory_offset_ + index * sizeof(e);
   std::memcpy(&e, at, sizeof(e));
-  const char* name_begin = reinterpret_cast<const char*>(at);
-  const size_t name_length = strnlen(name_begin, sizeof(e.name));
-  const absl::string_view name(name_begin, name_length);
-  const bool printable =
-      std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-  const bool filled =
-      std::all_of(e.name + name_length, e.name + sizeof(e.name), [](char c) { return c == 0; });
-  if (name.empty() || name_length == sizeof(e.name) || !printable || !filled) {
-    return Error(
-        absl::StrCat("directory entry ", index,
-                     ", field name: expected 1 to 63 printable ASCII characters and zeros"));
+  const absl::string_view name(reinterpret_cast<const char*>(at), strnlen(e.name, sizeof(e.name)));
+  if (const std::string wrong = WrongWithName(e); !wrong.empty()) {
+    return Error(absl::StrCat(
+        "directory entry ", index,
+        ", field name: expected 1 to 63 printable ASCII characters and zeros, found ", wrong));
   }
   const auto error = [&](absl::string_view what) {
     return Error(absl::StrCat("tensor ", name, ", field ", what));
@@ -215,8 +223,8 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   }
   const bool known = format::IsTileType(e.type) || e.type == format::kTypeVector;
   if (!known && (e.flags & format::kEntryRequired) != 0) {
-    return error(absl::StrCat("type: found ", e.type,
-                              ", which this version does not know but the file requires"));
+    return error(absl::StrCat("type: expected 1 to 6 or 64, found ", e.type,
+                              ", which the file requires; a newer tvl is needed to read it"));
   }
   if (e.offset % kLineBytes != 0)
     return error(absl::StrCat("offset: expected a multiple of 64, found ", e.offset));
@@ -237,16 +245,19 @@ absl::Status TvlReader::ParseEntry(size_t index) {
     ignored_.push_back(info);
     return absl::OkStatus();
   }
-  if (e.reserved[0] != 0 || e.reserved[1] != 0)
-    return error("reserved: expected 0, found another value");
+  for (const uint64_t reserved : e.reserved) {
+    if (reserved != 0) return error(Expected("reserved", 0, reserved));
+  }
   // Within these bounds TensorBytes cannot overflow.
   constexpr uint64_t kMaxRows = uint64_t{1} << 24, kMaxCols = uint64_t{1} << 22;
   if (e.rows == 0 || e.rows > kMaxRows)
     return error(absl::StrCat("rows: expected 1 to ", kMaxRows, ", found ", e.rows));
   if (e.cols == 0 || e.cols > kMaxCols)
     return error(absl::StrCat("cols: expected 1 to ", kMaxCols, ", found ", e.cols));
-  if (e.type == format::kTypeVector && (e.rows != 1 || (e.flags & format::kEntryInterleaved))) {
-    return error(absl::StrCat("rows: expected 1 in a vector that is no pair, found ", e.rows));
+  if (e.type == format::kTypeVector) {
+    if (info.interleaved)
+      return error(absl::StrCat("flags: expected no pair (2) of vectors, found ", e.flags));
+    if (e.rows != 1) return error(absl::StrCat("rows: expected 1 in a vector, found ", e.rows));
   }
   const uint64_t expected_bytes = format::TensorBytes(e.type, e.flags, e.rows, e.cols);
   if (e.bytes != expected_bytes) return error(Expected("bytes", expected_bytes, e.bytes));
@@ -369,10 +380,12 @@ absl::Status TvlReader::BindWeights() {
   if (absl::Status s = BindVector("rope.inv_freq", config_.rope_dims / 2, &w.rope_inv_freq);
       !s.ok())
     return s;
-  for (const float f : w.rope_inv_freq) {
+  for (size_t i = 0; i < w.rope_inv_freq.size(); ++i) {
     // The angle of the last position must stay within the range of the sine routine.
+    const float f = w.rope_inv_freq[i];
     if (!(f >= 0.0f && f <= 32.0f))
-      return Error("tensor rope.inv_freq: expected numbers from 0 to 32, found another");
+      return Error(
+          absl::StrCat("tensor rope.inv_freq: number ", i, ": expected 0 to 32, found ", f));
   }
   if (absl::Status s = BindMatrix("token_embedding", config_.vocab_size, config_.dim, &w.embedding);
       !s.ok())

@@ -1,0 +1,66 @@
+"""Wrong command lines: usage (exit code 2), and names and numbers that do not fit what is there (exit code 1)."""
+
+from cases import Case
+
+
+def make(good, checkpoint, tokenizer):
+    cases = []
+    files = {"model.tvl": good, "in.bin": checkpoint, "tok.bin": tokenizer, "folder": None}
+
+    def add(arguments, *says, code=2):
+        name = " ".join(arguments) or "nothing"
+        cases.append(Case("command line", name, arguments, files, list(says), code))
+
+    def usage(line, *says):
+        add(line.split(), *says, "--help')")
+
+    def refused(line, *says):
+        add(line.split(), *says, code=1)
+
+    usage("", "expected a command: generate, convert, inspect, verify or fingerprint")
+    usage("nonsense", "there is no command nonsense")
+    usage("model.tvl", "there is no command model.tvl")
+    usage("nonsense generate", "there is no command nonsense")
+    usage("--nonsense", "unexpected argument: --nonsense")
+    usage("-x", "unexpected argument: -x")
+    usage("generate one two three", "unexpected arguments: one two three")
+    usage("generate --nonsense", "unexpected argument: --nonsense")
+    usage("inspect", "MODEL is required")
+    usage("inspect model.tvl model.tvl", "unexpected argument: model.tvl")
+    usage("verify", "MODEL is required")
+    usage("verify --nonsense model.tvl", "unexpected argument: --nonsense")
+    usage("convert", "IN is required")
+    usage("convert in.bin", "OUT is required")
+    usage("convert in.bin out.tvl", "--tokenizer is required")
+    usage("convert in.bin out.tvl --tokenizer", "--tokenizer: expected exactly one value")
+    usage("convert in.bin out.tvl --tokenizer tok.bin --dtype q3", "--dtype: expected", "found 'q3'")
+    usage("convert in.bin out.tvl more --tokenizer tok.bin", "unexpected argument: more")
+    usage("generate -m", "--model: expected exactly one value")
+    add(["generate", "-m", ""], "--model: expected the name of a file, found ''", "--help')")
+    usage("generate -m model.tvl --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
+    usage("generate -m model.tvl --max-tokens -1", "--max-tokens: expected a whole number", "found '-1'")
+    usage("generate -m model.tvl --max-tokens 1e3", "--max-tokens: expected a whole number", "found '1e3'")
+    usage("generate -m model.tvl --seed 0x1", "--seed: expected a whole number", "found '0x1'")
+    usage("generate -m model.tvl --temperature nan", "--temperature: expected a finite number", "found 'nan'")
+    usage("generate -m model.tvl --temperature -1", "--temperature: expected a finite number", "found '-1'")
+    usage("generate -m model.tvl --context 0", "--context: expected a whole number", "found '0'")
+    usage("generate -m model.tvl --prefill-chunk 0", "--prefill-chunk: expected a whole number", "found '0'")
+    usage("fingerprint --threads 99999999999999999999", "--threads: expected a whole number", "found '99999999999999999999'")
+
+    refused("generate -m missing.tvl", "missing.tvl", "No such file")
+    refused("generate -m folder", "folder", "expected a regular file, found a directory")
+    refused("fingerprint -m missing.tvl", "missing.tvl", "No such file")
+    refused("inspect missing.tvl", "missing.tvl", "No such file")
+    refused("verify model.tvl/", "model.tvl/", "Not a directory")
+    refused("verify /dev/null", "/dev/null: expected a regular file, found")
+    refused("convert missing.bin out.tvl --tokenizer tok.bin", "missing.bin", "No such file")
+    refused("convert in.bin out.tvl --tokenizer missing.bin", "missing.bin", "No such file")
+    refused("convert in.bin missing/out.tvl --tokenizer tok.bin", "missing/out.tvl", "No such file")
+    refused("convert in.bin folder --tokenizer tok.bin", "folder: expected a regular file", "found a directory")
+    refused("convert in.bin /dev/null --tokenizer tok.bin", "/dev/null: expected a regular file", "found a special file")
+    refused("convert in.bin in.bin --tokenizer tok.bin", "in.bin: the output would replace its own input")
+    refused("convert in.bin ./tok.bin --tokenizer tok.bin", "tok.bin: the output would replace its own input")
+    refused("generate -m model.tvl --context 65", "model.tvl: --context: expected at most the model's 64 positions, found 65")
+    add(["generate", "-m", "model.tvl", "-p", "a b c " * 20], "the prompt of", "does not fit the context of 64 positions", code=1)
+    refused("fingerprint -m model.tvl --tokens 64", "the prompt of", "do not fit the context of 64 positions")
+    return cases
