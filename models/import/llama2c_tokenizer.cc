@@ -1,5 +1,6 @@
 #include "models/import/llama2c_tokenizer.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -95,6 +96,22 @@ absl::Status ReadToken(int64_t id, int64_t vocab_size, int32_t max_token_length,
   return absl::OkStatus();
 }
 
+// What to say where not even the first token can be read and the file is of a known other kind.
+std::string_view HintAtFormat(std::span<const std::byte> file) {
+  const std::string_view head(reinterpret_cast<const char*>(file.data()),
+                              std::min<size_t>(file.size(), 4));
+  if (!head.empty() && head[0] == '{') {
+    return "; this looks like JSON, not like a tokenizer.bin of llama2.c";
+  }
+  // A protobuf whose first field is a piece: its tag, its size, and the tag of the piece's text.
+  if (head.size() == 4 && head[0] == '\n' && head[2] == '\n') {
+    return "; this looks like a SentencePiece model, of which llama2.c's tokenizer.py makes a "
+           "tokenizer.bin";
+  }
+  if (head == "GGUF") return "; this looks like a GGUF file, not like a tokenizer.bin of llama2.c";
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> file,
@@ -117,12 +134,15 @@ absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> 
   TokenizerData data;
   for (int64_t id = 0; id < vocab_size; ++id) {
     absl::Status status = ReadToken(id, vocab_size, max_token_length, cursor, &data);
-    if (!status.ok()) return status;
+    if (status.ok()) continue;
+    if (id > 0) return status;
+    return absl::Status(status.code(), absl::StrCat(std::string(status.message()),
+                                                    std::string(HintAtFormat(file))));
   }
   if (cursor.remaining() != 0) {
     return Malformed("after token ", vocab_size - 1, " at byte ", cursor.position(),
                      ": expected the file's end after the model's ", vocab_size, " tokens, found ",
-                     cursor.remaining(), " more bytes");
+                     cursor.remaining(), cursor.remaining() == 1 ? " more byte" : " more bytes");
   }
 
   data.kind = TokenizerKind::kLlama2c;

@@ -114,7 +114,7 @@ TEST(Llama2cTokenizerTest, SaysWhatIsWrong) {
   EXPECT_EQ(
       ImportError(good + "x", 6),
       p + "after token 5 at byte 72: expected the file's end after the model's 6 tokens, found 1 "
-          "more bytes");
+          "more byte");
   EXPECT_EQ(ImportError(good.substr(0, 15), 6),
             p + "token 0: piece at byte 12: expected 5 bytes, found 3 before the file's end");
   EXPECT_EQ(ImportError(Raw(int32_t{6}) + Raw(1.0f) + Raw(int32_t{-1}), 1),

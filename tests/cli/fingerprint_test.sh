@@ -40,7 +40,7 @@ run $tvl convert "$scratch/small.bin" "$scratch/small.tvl" --tokenizer "$scratch
 run $tvl fingerprint -m "$scratch/small.tvl" --prompt "" --tokens 63
 expect_code 0
 run $tvl fingerprint -m "$scratch/small.tvl" --prompt "" --tokens 64
-expect_refused "the prompt of 1 tokens and 64 more do not fit the context of 64 positions"
+expect_refused "the prompt of 1 token and 64 more do not fit the context of 64 positions"
 run $tvl fingerprint -m "$scratch/missing.tvl"
 expect_refused "missing.tvl"
 

@@ -114,7 +114,7 @@ def tokenizers(checkpoint, good):
     add("one piece less", Blob(good).cut(last), "token 299 of 300", "expected 8 bytes of score and length, found 0")
     add("one piece more", Blob(good).add(struct.pack("<fi", 0, 1) + b"z"), "after token 299", "found 9 more bytes")
     add("one byte more", Blob(good).add(b"\0"), "after token 299", "expected the file's end", "found 1 more byte")
-    add("a tokenizer.json", Blob(b'{"version": "1.0", "truncation": null}'), "token 0", "expected", "found")
-    add("a tokenizer.model", Blob(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"), "token 0", "expected", "found")
+    add("a tokenizer.json", Blob(b'{"version": "1.0", "truncation": null}'), "token 0", "expected", "found", "this looks like JSON")
+    add("a tokenizer.model", Blob(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"), "token 0", "expected", "found", "SentencePiece model")
     add("the checkpoint", Blob(checkpoint), "token 0", "expected", "found")
     return cases
