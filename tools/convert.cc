@@ -93,7 +93,8 @@ void AddConvert(CLI::App& app, Action* action) {
       "\n"
       "Example:\n"
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16");
-  sub->add_option("IN", options->in, "A llama2.c checkpoint, version 0, 1 or 2 (such as stories15M.bin)")
+  sub->add_option("IN", options->in,
+                  "A llama2.c checkpoint, version 0, 1 or 2 (such as stories15M.bin)")
       ->required()
       ->type_name("");
   sub->add_option("OUT", options->out, "The .tvl file to write")->required()->type_name("");
