@@ -1,4 +1,4 @@
-// The Sampler concept: from logits to the next token.
+// The Sampler concept: from logits to the next token. LogitsProcessor: a step on the way.
 #ifndef TVL_CORE_SAMPLER_H_
 #define TVL_CORE_SAMPLER_H_
 
@@ -25,6 +25,17 @@ concept Sampler = requires(S sampler, std::span<float> logits, const SampleConte
                            uint64_t seed) {
   { sampler.Sample(logits, context) } -> std::same_as<TokenId>;
   { sampler.Reset(seed) } -> std::same_as<void>;
+};
+
+// Apply changes what the next token is picked from, in place: logits[id] (vocab_size) is the logit
+// of token `id`, before and after. A token is taken out of the running by setting its logit to
+// -infinity; a NaN is out of the running too. Apply leaves at least one token in the running if
+// there was one, and keeps the rules of Sample: no allocation after the first call, ties to the
+// lowest id, the same result on every machine. One that draws random numbers also has Reset(seed).
+template <typename P>
+concept LogitsProcessor = requires(P processor, std::span<float> logits,
+                                   const SampleContext& context) {
+  { processor.Apply(logits, context) } -> std::same_as<void>;
 };
 
 // Strategies that need several sequences or hidden states (beam search, contrastive and speculative

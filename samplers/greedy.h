@@ -2,28 +2,19 @@
 #ifndef TVL_SAMPLERS_GREEDY_H_
 #define TVL_SAMPLERS_GREEDY_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "core/sampler.h"
 #include "core/token.h"
+#include "samplers/logits.h"
 
 namespace tvl {
 
-// Argmax; the lowest id wins a tie, and a NaN never wins.
+// The lowest id wins a tie, and a NaN never wins. Token 0 where nothing is in the running.
 struct Greedy {
   TokenId Sample(std::span<float> logits, const SampleContext& = {}) const {
-    size_t best = 0;
-    float max = -std::numeric_limits<float>::infinity();
-    for (size_t i = 0; i < logits.size(); ++i) {
-      if (logits[i] > max) {
-        max = logits[i];
-        best = i;
-      }
-    }
-    return static_cast<TokenId>(best);
+    return static_cast<TokenId>(ArgMax(logits));
   }
   void Reset(uint64_t) {}
 };

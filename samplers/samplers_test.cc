@@ -1,27 +1,33 @@
-#include <cmath>
+// Greedy, Draw, and Draw behind Temperature.
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <span>
 #include <vector>
 
+#include "core/token.h"
 #include "gtest/gtest.h"
+#include "samplers/chain.h"
+#include "samplers/draw.h"
 #include "samplers/greedy.h"
+#include "samplers/sampling_test_util.h"
+#include "samplers/standard_chain.h"
 #include "samplers/temperature.h"
 
 namespace tvl {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-const float kNaN = std::numeric_limits<float>::quiet_NaN();
+using testing::ExpectDistribution;
+using testing::kInf;
+using testing::kNaN;
+using testing::Logits;
+using testing::Random;
+using testing::Sample;
+using testing::Softmax;
 
-// Samplers may overwrite their logits: each call gets a copy.
-template <typename S>
-TokenId Draw(S& sampler, std::vector<float> logits, uint64_t step = 0) {
-  return sampler.Sample(logits, {.tokens = {}, .step = step});
+auto Tempered(float temperature, uint64_t seed) {
+  return Chain(Temperature(temperature), Draw(seed));
 }
 
-TokenId Best(std::vector<float> logits) { return Greedy().Sample(logits); }
+TokenId Best(const Logits& logits) { return Sample(Greedy(), logits); }
 
 TEST(GreedyTest, TheLargestWins) {
   EXPECT_EQ(Best({5}), 0);
@@ -46,80 +52,130 @@ TEST(GreedyTest, ANaNNeverWins) {
   EXPECT_EQ(Best({kNaN, kNaN}), 0);  // nothing to choose from: still an id
 }
 
-TEST(TemperatureTest, ZeroIsGreedy) {
-  Temperature sampler(0, 1);
-  for (uint64_t step = 0; step < 100; ++step) {
-    EXPECT_EQ(Draw(sampler, {0.1f, 0.3f, 0.3f, 0.2f}, step), 1);
+TEST(DrawTest, DrawsFromTheSoftmax) {
+  const Logits logits = {1.5f, -0.5f, kNaN, 0.0f, 2.0f, 1.0f, -kInf, -1.0f, 0.5f, 1.9f, -300};
+  for (const float temperature : {0.3f, 0.5f, 1.0f, 2.0f, 10.0f}) {
+    SCOPED_TRACE(temperature);
+    std::vector<double> p = Softmax(logits, static_cast<double>(temperature));
+    if (temperature < 2) p.back() = 0;
+    auto sampler = Tempered(temperature, 20260103);
+    ExpectDistribution(sampler, logits, p, 40000);
   }
+  Draw draw(20260103);
+  std::vector<double> p = Softmax(logits);
+  p.back() = 0;
+  ExpectDistribution(draw, logits, p, 40000);
 }
 
-TEST(TemperatureTest, DrawsFromTheSoftmax) {
-  constexpr int kDraws = 20000;
-  const std::vector<float> logits = {1.5f, -0.5f, 0.0f, 2.0f, 1.0f, -1.0f, 0.5f, 1.9f};
-  for (const float temperature : {0.5f, 1.0f, 2.0f}) {
-    std::vector<double> probabilities;
-    double total = 0;
-    for (const float logit : logits) {
-      probabilities.push_back(
-          std::exp(static_cast<double>(logit) / static_cast<double>(temperature)));
-      total += probabilities.back();
-    }
-    Temperature sampler(temperature, 20260103);
-    std::vector<int> counts(logits.size());
-    for (uint64_t step = 0; step < kDraws; ++step)
-      ++counts[static_cast<size_t>(Draw(sampler, logits, step))];
-    double chi2 = 0;
-    for (size_t i = 0; i < logits.size(); ++i) {
-      const double expected = probabilities[i] / total * kDraws;
-      chi2 += (counts[i] - expected) * (counts[i] - expected) / expected;
-    }
-    EXPECT_LT(chi2, 24.3) << temperature;  // 99.9% of chi-square with 7 degrees of freedom
-  }
+// The tokens of a large vocabulary share the draws among them as they should: in halves, and by how
+// often the last ids come.
+TEST(DrawTest, LargeVocabulariesToo) {
+  Random random;
+  Logits logits(2000);
+  for (float& logit : logits) logit = random.Normal();
+  Draw draw(7);
+  ExpectDistribution(draw, logits, Softmax(logits), 60000);
 }
 
-TEST(TemperatureTest, TheDrawDependsOnSeedStepAndLogitsAlone) {
-  std::vector<float> logits(100);
+TEST(DrawTest, PermutedLogitsGiveAPermutedDistribution) {
+  const Logits logits = {0, 1, 2, 3, 1.5f, 0.5f}, permuted = {1.5f, 3, 0, 0.5f, 2, 1};
+  Draw draw(3);
+  ExpectDistribution(draw, logits, Softmax(logits), 30000);
+  ExpectDistribution(draw, permuted, Softmax(permuted), 30000);
+}
+
+TEST(DrawTest, DependsOnSeedStepAndLogitsAlone) {
+  Logits logits(100);
   for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i % 7);
-  Temperature a(1, 5), b(1, 5), other(1, 6);
+  auto a = Tempered(1, 5), b = Tempered(1, 5), other = Tempered(1, 6);
   std::vector<TokenId> from_a, from_b, from_other;
-  for (uint64_t step = 0; step < 50; ++step) from_a.push_back(Draw(a, logits, step));
-  for (uint64_t step = 50; step-- > 0;) from_b.insert(from_b.begin(), Draw(b, logits, step));
-  for (uint64_t step = 0; step < 50; ++step) from_other.push_back(Draw(other, logits, step));
+  for (uint64_t step = 0; step < 50; ++step) from_a.push_back(Sample(a, logits, step));
+  for (uint64_t step = 50; step-- > 0;) from_b.insert(from_b.begin(), Sample(b, logits, step));
+  for (uint64_t step = 0; step < 50; ++step) from_other.push_back(Sample(other, logits, step));
   EXPECT_EQ(from_a, from_b);
   EXPECT_NE(from_a, from_other);
   other.Reset(5);
-  for (uint64_t step = 0; step < 50; ++step) EXPECT_EQ(Draw(other, logits, step), from_a[step]);
+  for (uint64_t step = 0; step < 50; ++step) EXPECT_EQ(Sample(other, logits, step), from_a[step]);
 }
 
-TEST(TemperatureTest, NeverDrawsWhatHasNoProbability) {
-  Temperature sampler(1, 3);
+// What every machine must draw: the sampler's share of a golden text.
+TEST(DrawTest, KnownTokens) {
+  Logits logits(1000);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = static_cast<float>(i * i * 31 % 997) * 0.01f;
+  }
+  auto sampler = Tempered(0.8f, 42);
+  std::vector<TokenId> tokens;
+  for (uint64_t step = 0; step < 12; ++step) tokens.push_back(Sample(sampler, logits, step));
+  const std::vector<TokenId> expected = {610, 982, 846, 755, 320, 295,
+                                         198, 356, 536, 242, 517, 320};
+  EXPECT_EQ(tokens, expected);
+}
+
+TEST(DrawTest, NeverDrawsWhatHasNoProbability) {
+  Draw draw(3);
   for (uint64_t step = 0; step < 300; ++step) {
-    const TokenId id = Draw(sampler, {kNaN, 1, -kInf, 1.5f, -200, kNaN}, step);
+    const TokenId id = Sample(draw, {kNaN, 1, -kInf, 1.5f, -200, kNaN}, step);
     EXPECT_TRUE(id == 1 || id == 3) << id;
   }
 }
 
-TEST(TemperatureTest, SurvivesDegenerateLogits) {
-  Temperature sampler(1, 3);
-  for (uint64_t step = 0; step < 20; ++step) {
-    EXPECT_EQ(Draw(sampler, {7}, step), 0);
-    for (const std::vector<float>& logits :
-         {std::vector<float>{kNaN, kNaN}, {-kInf, -kInf}, {0, kInf}, {kInf, kInf}, {kNaN, -kInf}}) {
-      const TokenId id = Draw(sampler, logits, step);
-      EXPECT_GE(id, 0);
-      EXPECT_LT(id, static_cast<TokenId>(logits.size()));
+TEST(DrawTest, DegenerateLogitsHaveADefinedResult) {
+  for (const float temperature : {0.0f, 1e-30f, 1.0f, 1e30f}) {
+    auto sampler = Tempered(temperature, 3);
+    for (uint64_t step = 0; step < 20; ++step) {
+      EXPECT_EQ(Sample(sampler, {7}, step), 0);
+      EXPECT_EQ(Sample(sampler, {kNaN, kNaN}, step), 0);
+      EXPECT_EQ(Sample(sampler, {-kInf, -kInf}, step), 0);
+      EXPECT_EQ(Sample(sampler, {kNaN, -kInf}, step), 0);
+      EXPECT_EQ(Sample(sampler, {kNaN, -kInf, -3e38f}, step), 2);
+      EXPECT_EQ(Sample(sampler, {0, kInf}, step), 1);
+      EXPECT_EQ(Sample(sampler, {3, kInf, kNaN, kInf}, step), 1);
     }
   }
 }
 
-TEST(TemperatureTest, ALowTemperatureIsNearlyGreedyAndAHighOneNearlyUniform) {
-  Temperature cold(0.01f, 9), hot(1e6f, 9);
+TEST(TemperatureTest, ZeroIsGreedy) {
+  auto sampler = Tempered(0, 1);
+  for (uint64_t step = 0; step < 100; ++step) {
+    EXPECT_EQ(Sample(sampler, {0.1f, 0.3f, 0.3f, 0.2f}, step), 1);
+    EXPECT_EQ(Sample(sampler, {kNaN, -0.3f, -0.3f, -kInf}, step), 1);
+  }
+}
+
+TEST(TemperatureTest, ALowOneIsNearlyGreedyAndAHighOneNearlyUniform) {
+  auto cold = Tempered(0.01f, 9), hot = Tempered(1e6f, 9);
   int counts[4] = {};
   for (uint64_t step = 0; step < 4000; ++step) {
-    EXPECT_EQ(Draw(cold, {1, 2, 3, 2.5f}, step), 2);
-    ++counts[Draw(hot, {1, 2, 3, 2.5f}, step)];
+    EXPECT_EQ(Sample(cold, {1, 2, 3, 2.5f}, step), 2);
+    ++counts[Sample(hot, {1, 2, 3, 2.5f}, step)];
   }
   for (const int count : counts) EXPECT_NEAR(count, 1000, 150);
+}
+
+TEST(TemperatureTest, NoOverflowHoweverSmall) {
+  auto sampler = Tempered(1e-38f, 9);
+  for (uint64_t step = 0; step < 20; ++step) {
+    EXPECT_EQ(Sample(sampler, {-3e38f, 3e38f, 1, 2.9e38f}, step), 1);
+  }
+}
+
+TEST(StandardChainTest, ByDefaultGreedy) {
+  auto sampler = MakeStandardChain({});
+  for (uint64_t step = 0; step < 50; ++step) {
+    EXPECT_EQ(Sample(sampler, {0.1f, 0.3f, 0.3f, 0.2f}, step), 1);
+  }
+}
+
+TEST(StandardChainTest, TemperatureAloneIsTemperatureAlone) {
+  Random random;
+  Logits logits(500);
+  for (float& logit : logits) logit = random.Normal() * 3;
+  auto standard = MakeStandardChain({.temperature = 0.7f, .seed = 11});
+  auto alone = Tempered(0.7f, 11);
+  for (uint64_t step = 0; step < 200; ++step) {
+    EXPECT_EQ(Sample(standard, logits, step), Sample(alone, logits, step));
+  }
 }
 
 }  // namespace

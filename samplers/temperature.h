@@ -1,63 +1,40 @@
-// A token drawn from softmax(logits / temperature).
+// Logits divided by a temperature: below 1 the likely tokens become likelier.
 #ifndef TVL_SAMPLERS_TEMPERATURE_H_
 #define TVL_SAMPLERS_TEMPERATURE_H_
 
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <span>
 
-#include "core/canonical_math.h"
-#include "core/philox.h"
 #include "core/sampler.h"
-#include "core/token.h"
-#include "samplers/greedy.h"
+#include "samplers/logits.h"
 
 namespace tvl {
 
-// The draw depends on the seed, the step and the logits alone. Probabilities are summed in order of
-// id in double, so that a vocabulary of any size leaves the tail its due. Temperature 0 is greedy.
+// Each logit becomes (logit - max) / temperature: taking the maximum off first keeps small
+// temperatures from overflowing. Temperature 0 leaves the best token alone, of several equal ones
+// the lowest id. Where the maximum is infinite nothing changes.
 class Temperature {
  public:
   // REQUIRES: temperature >= 0 and finite.
-  explicit Temperature(float temperature, uint64_t seed = 0)
-      : temperature_(temperature), seed_(seed) {}
+  explicit Temperature(float temperature) : temperature_(temperature) {}
 
-  // Overwrites `logits` with unnormalised probabilities.
-  TokenId Sample(std::span<float> logits, const SampleContext& context) const {
-    if (temperature_ == 0) return Greedy().Sample(logits);
-    const TokenId best = Greedy().Sample(logits);
-    const float max = logits[static_cast<size_t>(best)];
-    // Infinity minus itself is no number: an infinite logit is certain, as it is to Greedy.
-    if (!(std::fabs(max) <= std::numeric_limits<float>::max())) return best;
-    double total = 0;
-    for (float& logit : logits) {
-      logit = Exp((logit - max) / temperature_);
-      // A NaN (from a NaN logit, or infinities) has no probability.
-      if (!(logit >= 0)) logit = 0;
-      total += static_cast<double>(logit);
+  void Apply(std::span<float> logits, const SampleContext&) const {
+    const size_t best = ArgMax(logits);
+    const float max = logits[best];
+    if (!HasSoftmax(max)) return;
+    if (temperature_ == 0) {
+      for (float& logit : logits) logit = kRemoved;
+      logits[best] = 0;
+    } else {
+      for (float& logit : logits) logit = (logit - max) / temperature_;
     }
-    const double target = static_cast<double>(UniformFloat(seed_, context.step)) * total;
-    double sum = 0;
-    size_t last = 0;  // the last token with any probability, should rounding leave `sum` short
-    for (size_t i = 0; i < logits.size(); ++i) {
-      if (logits[i] == 0) continue;
-      sum += static_cast<double>(logits[i]);
-      last = i;
-      if (sum > target) break;
-    }
-    return static_cast<TokenId>(last);
   }
-
-  void Reset(uint64_t seed) { seed_ = seed; }
 
  private:
   float temperature_;
-  uint64_t seed_;
 };
 
-static_assert(Sampler<Temperature>);
+static_assert(LogitsProcessor<Temperature>);
 
 }  // namespace tvl
 

@@ -41,6 +41,18 @@ CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* valu
   return app.add_option_function<std::string>(names, parse, help)->type_name("X");
 }
 
+CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* value,
+                            const std::string& help) {
+  const auto parse = [=](const std::string& text) {
+    float number = 0;
+    if (!absl::SimpleAtof(text, &number) || !(number >= 0 && number <= 1)) {
+      Refuse(names, "a number from 0 to 1", text);
+    }
+    *value = number;
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("P");
+}
+
 void AddModel(CLI::App& app, std::string* path) {
   // An empty name is a mistake, most often an unset variable, and must not mean the embedded model.
   const auto parse = [path](const std::string& text) {

@@ -34,6 +34,10 @@ CLI::Option* AddCount(CLI::App& app, const std::string& names, uint64_t min, uin
 CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* value,
                             const std::string& help);
 
+// A number from 0 to 1.
+CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* value,
+                            const std::string& help);
+
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);

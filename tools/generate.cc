@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
-#include "samplers/temperature.h"
+#include "samplers/standard_chain.h"
 #include "tools/command.h"
 #include "tools/generation.h"
 #include "tools/interrupt.h"
@@ -31,10 +31,9 @@ struct Options {
   std::string prompt;
   uint64_t max_tokens = 256;
   uint64_t threads = 0;
-  uint64_t seed = 0;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
-  float temperature = 0;
+  SamplingOptions sampling;
   bool stats = false;
 };
 
@@ -64,8 +63,17 @@ double Percentile(std::vector<float> values, double part) {
   return *nth;
 }
 
-void PrintStats(const Engine<SelectedKernel>& engine, double load_seconds,
-                const GenerationStats& stats) {
+std::string Describe(const SamplingOptions& sampling) {
+  if (sampling.temperature == 0) return "greedy";
+  std::string text;
+  if (sampling.top_k > 0) absl::StrAppend(&text, "top-k ", sampling.top_k, ", ");
+  if (sampling.top_p < 1) absl::StrAppend(&text, "top-p ", sampling.top_p, ", ");
+  if (sampling.min_p > 0) absl::StrAppend(&text, "min-p ", sampling.min_p, ", ");
+  return absl::StrCat(text, "temperature ", sampling.temperature, ", seed ", sampling.seed);
+}
+
+void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sampling,
+                double load_seconds, const GenerationStats& stats) {
   double decode_seconds = 0;
   for (const float s : stats.step_seconds) decode_seconds += s;
   const size_t steps = stats.step_seconds.size();
@@ -77,14 +85,15 @@ void PrintStats(const Engine<SelectedKernel>& engine, double load_seconds,
       absl::StrCat(engine.reader().name(), ", ", FormatBytes(engine.reader().bytes().size())));
   row("backend", absl::StrCat(std::string(SelectedKernel::kName), ", ", engine.threads(),
                               engine.threads() == 1 ? " thread" : " threads"));
+  row("sampling", Describe(sampling));
   row("load", FormatSeconds(load_seconds));
-  row("prefill", absl::StrFormat("%d tokens in %s, %.1f tokens/s", stats.prompt_tokens,
+  row("prefill", absl::StrFormat("%s in %s, %.1f tokens/s", FormatTokens(stats.prompt_tokens),
                                  FormatSeconds(stats.prefill_seconds),
                                  static_cast<double>(stats.prompt_tokens) / stats.prefill_seconds));
   if (stats.new_tokens == 0) return;
   row("first token", FormatSeconds(stats.first_token_seconds));
   if (steps == 0) return;
-  row("decode", absl::StrFormat("%d tokens in %s, %.1f tokens/s", steps,
+  row("decode", absl::StrFormat("%s in %s, %.1f tokens/s", FormatTokens(steps),
                                 FormatSeconds(decode_seconds), decode_rate));
   row("per token",
       absl::StrFormat("p50 %.3f ms, p99 %.3f ms", Percentile(stats.step_seconds, 0.5) * 1e3,
@@ -129,7 +138,7 @@ absl::Status Run(const Options& options) {
     absl::Status status = Print(text);
     return status.ok() ? InterruptGuard::status() : status;
   };
-  Temperature sampler(options.temperature, options.seed);
+  StandardChain sampler = MakeStandardChain(options.sampling);
   GenerationStats stats;
   const auto stop =
       Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink, &stats);
@@ -137,9 +146,9 @@ absl::Status Run(const Options& options) {
   if (absl::Status s = Print("\n"); !s.ok()) return s;
   if (stop.ok() && *stop == StopReason::kContextEnd) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
-                           " positions)\n"));
+                           session->context() == 1 ? " position" : " positions", ")\n"));
   }
-  if (options.stats) PrintStats(**engine, load_seconds, stats);
+  if (options.stats) PrintStats(**engine, options.sampling, load_seconds, stats);
   return stop.status();
 }
 
@@ -154,9 +163,14 @@ void AddGenerate(CLI::App& app, Action* action) {
       "error. Generation ends at the model's end token, after --max-tokens, or where the context "
       "ends.\n"
       "\n"
+      "--top-k chooses first, then --top-p among those, then --min-p, all by what the model "
+      "predicts; --temperature\n"
+      "comes last. By default it is 0, and nothing is drawn.\n"
+      "\n"
       "Examples:\n"
       "  tvl generate\n"
       "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
+      "  tvl generate --temperature 0.8 --top-k 40 --top-p 0.95 --seed 7\n"
       "  echo \"One day, a dog\" | tvl generate -m stories15M.tvl -p - --temperature 0.9 --seed "
       "42");
   AddModel(*sub, &options->model);
@@ -166,9 +180,17 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
            "New tokens to write at most (default: 256)");
   AddThreads(*sub, &options->threads);
-  AddNonNegative(*sub, "--temperature", &options->temperature,
+  AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
-  AddCount(*sub, "--seed", 0, UINT64_MAX, &options->seed,
+  AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,
+           "Draw from the N likeliest tokens; 0 is all (default: 0)");
+  AddProbability(
+      *sub, "--top-p", &options->sampling.top_p,
+      "Draw from the likeliest that have this probability together; 1 is all (default: 1)");
+  AddProbability(
+      *sub, "--min-p", &options->sampling.min_p,
+      "Draw from those at least this likely beside the likeliest; 0 is all (default: 0)");
+  AddCount(*sub, "--seed", 0, UINT64_MAX, &options->sampling.seed,
            "Of the draws; the same seed gives the same text (default: 0)");
   AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
            "Positions to make room for (default: the model's)");

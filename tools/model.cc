@@ -1,6 +1,7 @@
 #include "tools/model.h"
 
 #include "absl/strings/str_cat.h"
+#include "tools/units.h"
 
 namespace tvl {
 
@@ -27,10 +28,10 @@ absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context) {
     return absl::InvalidArgumentError(
         "the prompt is empty, and this model has no token to begin with");
   if (prompt_tokens <= context && more <= context - prompt_tokens) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat(
-      "the prompt of ", prompt_tokens, prompt_tokens == 1 ? " token" : " tokens",
-      more == 0 ? "" : absl::StrCat(" and ", more, " more"), more == 0 ? " does" : " do",
-      " not fit the context of ", context, context == 1 ? " position" : " positions"));
+  return absl::OutOfRangeError(absl::StrCat("the prompt of ", FormatTokens(prompt_tokens),
+                                            more == 0 ? "" : absl::StrCat(" and ", more, " more"),
+                                            more == 0 ? " does" : " do", " not fit the context of ",
+                                            context, context == 1 ? " position" : " positions"));
 }
 
 }  // namespace tvl

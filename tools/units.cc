@@ -35,4 +35,8 @@ std::string FormatCount(uint64_t count) {
   return digits;
 }
 
+std::string FormatTokens(uint64_t count) {
+  return absl::StrCat(count, count == 1 ? " token" : " tokens");
+}
+
 }  // namespace tvl

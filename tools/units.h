@@ -17,6 +17,9 @@ std::string FormatSeconds(double seconds);
 // "1,234,567".
 std::string FormatCount(uint64_t count);
 
+// "1 token", "2 tokens".
+std::string FormatTokens(uint64_t count);
+
 // Time since it was made.
 class Stopwatch {
  public:

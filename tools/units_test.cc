@@ -31,6 +31,9 @@ TEST(UnitsTest, Counts) {
   EXPECT_EQ(FormatCount(999), "999");
   EXPECT_EQ(FormatCount(1000), "1,000");
   EXPECT_EQ(FormatCount(1234567), "1,234,567");
+  EXPECT_EQ(FormatTokens(0), "0 tokens");
+  EXPECT_EQ(FormatTokens(1), "1 token");
+  EXPECT_EQ(FormatTokens(1000), "1000 tokens");
 }
 
 }  // namespace

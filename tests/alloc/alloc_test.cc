@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "backends/selected.h"
 #include "gtest/gtest.h"
-#include "samplers/temperature.h"
+#include "samplers/standard_chain.h"
 #include "tests/alloc/counting_allocator.h"
 #include "tools/generation.h"
 #include "tools/model.h"
@@ -84,11 +84,11 @@ TEST(CountingAllocatorTest, CountsOtherThreads) {
   EXPECT_GE(MemoryCalls(MemoryCall::kMalloc), 1u);
 }
 
-// (threads, temperature)
-class AllocTest : public testing::TestWithParam<std::tuple<size_t, float>> {};
+// (threads, sampling)
+class AllocTest : public testing::TestWithParam<std::tuple<size_t, SamplingOptions>> {};
 
 TEST_P(AllocTest, NothingAfterTheFirstToken) {
-  const auto [threads, temperature] = GetParam();
+  const auto [threads, sampling] = GetParam();
   auto engine = OpenModel<SelectedKernel>("", threads);
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
@@ -99,7 +99,7 @@ TEST_P(AllocTest, NothingAfterTheFirstToken) {
   const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ASSERT_GE(fd, 0);
 
-  Temperature sampler(temperature, 1);
+  StandardChain sampler = MakeStandardChain(sampling);
   GenerationStats stats;
   bool first = true;
   const auto sink = [&](std::string_view text) {
@@ -120,7 +120,14 @@ TEST_P(AllocTest, NothingAfterTheFirstToken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AllocTest,
-                         testing::Combine(testing::Values(1, 2), testing::Values(0.0f, 0.8f)));
+                         testing::Combine(testing::Values(1, 2),
+                                          testing::Values(SamplingOptions(),
+                                                          SamplingOptions{.temperature = 0.8f},
+                                                          SamplingOptions{.top_k = 40,
+                                                                          .top_p = 0.95f,
+                                                                          .min_p = 0.01f,
+                                                                          .temperature = 0.8f,
+                                                                          .seed = 1})));
 
 }  // namespace
 }  // namespace tvl

@@ -18,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "models/engine.h"
 #include "samplers/greedy.h"
+#include "samplers/standard_chain.h"
 #include "samplers/temperature.h"
 
 namespace tvl {
@@ -128,7 +129,8 @@ static_assert(Kernel<ScalarReference>);
 static_assert(Kernel<SelectedKernel>);
 
 // Samplers.
-static_assert(Sampler<Greedy> && Sampler<Temperature>);
+static_assert(Sampler<Greedy> && Sampler<StandardChain>);
+static_assert(LogitsProcessor<Temperature> && !Sampler<Temperature>);
 struct NoReset {
   TokenId Sample(std::span<float>, const SampleContext&);
 };
