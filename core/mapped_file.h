@@ -3,6 +3,7 @@
 #define TVL_CORE_MAPPED_FILE_H_
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -29,6 +30,12 @@ class Mapping {
   size_t bytes_ = 0;
 };
 
+// An entry in the list that MappedFileAt reads.
+struct ListedMapping;
+struct Unlist {
+  void operator()(ListedMapping* entry) const;
+};
+
 }  // namespace internal
 
 // A whole regular file, mapped read-only from offset 0. Pages come in when they are first read;
@@ -42,9 +49,16 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {mapping_.data(), mapping_.size()}; }
 
  private:
-  explicit MappedFile(internal::Mapping mapping) : mapping_(std::move(mapping)) {}
+  MappedFile(internal::Mapping mapping, const std::string& path);
   internal::Mapping mapping_;
+  std::unique_ptr<internal::ListedMapping, internal::Unlist> listed_;
 };
+
+// The path of the MappedFile that holds `address`; null if none does. Reading a page of a mapped
+// file that somebody has truncated, or whose disk fails, raises SIGBUS: a program's handler can say
+// with this which file it was. Safe in a signal handler. Knows the first 64 files that are mapped
+// at a time.
+const char* MappedFileAt(const void* address);
 
 // Zeroed pages that take memory only once they are touched: a KV cache costs what has been written
 // to it.

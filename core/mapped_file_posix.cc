@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +32,50 @@ Mapping::~Mapping() {
   if (address_ != nullptr) munmap(address_, bytes_);
 }
 
+// Read by signal handlers: no locks, and `begin` is what makes an entry valid.
+struct ListedMapping {
+  static constexpr uintptr_t kFree = 0, kBusy = 1;
+  std::atomic<uintptr_t> begin{kFree};
+  std::atomic<uintptr_t> end{0};
+  std::atomic<const std::string*> path{nullptr};
+  static_assert(std::atomic<uintptr_t>::is_always_lock_free);
+};
+
+void Unlist::operator()(ListedMapping* entry) const {
+  entry->begin.store(ListedMapping::kBusy);
+  delete entry->path.exchange(nullptr);
+  entry->begin.store(ListedMapping::kFree);
+}
+
+namespace {
+
+ListedMapping g_listed[64];
+
+ListedMapping* List(const Mapping& mapping, const std::string& path) {
+  for (ListedMapping& entry : g_listed) {
+    uintptr_t free = ListedMapping::kFree;
+    if (!entry.begin.compare_exchange_strong(free, ListedMapping::kBusy)) continue;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(mapping.data());
+    entry.path.store(new std::string(path));
+    entry.end.store(begin + mapping.size());
+    entry.begin.store(begin);
+    return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace
 }  // namespace internal
+
+const char* MappedFileAt(const void* address) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  for (const internal::ListedMapping& entry : internal::g_listed) {
+    const uintptr_t begin = entry.begin.load();
+    if (begin <= internal::ListedMapping::kBusy || at < begin || at >= entry.end.load()) continue;
+    return entry.path.load()->c_str();
+  }
+  return nullptr;
+}
 
 namespace {
 
@@ -44,6 +88,9 @@ struct Descriptor {
 };
 
 }  // namespace
+
+MappedFile::MappedFile(internal::Mapping mapping, const std::string& path)
+    : mapping_(std::move(mapping)), listed_(internal::List(mapping_, path)) {}
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   // O_NONBLOCK so that a named pipe is refused below instead of waiting for a writer.
@@ -62,7 +109,7 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   const size_t bytes = static_cast<size_t>(info.st_size);
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
-  return MappedFile(internal::Mapping(address, bytes));
+  return MappedFile(internal::Mapping(address, bytes), path);
 }
 
 absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -36,14 +37,20 @@ class AtomicFile {
   absl::Status Commit();
 
  private:
-  AtomicFile(int fd, std::string target, std::string temporary);
+  AtomicFile(int fd, std::string target, std::unique_ptr<const std::string> temporary);
   absl::Status Rename();
   absl::Status Error(int error, const char* what) const;
 
   int fd_;
   std::string target_;
-  std::string temporary_;  // empty while it has no name, and once renamed
+  // Null while it has no name, and once renamed.
+  std::unique_ptr<const std::string> temporary_;
 };
+
+// Removes the temporary files of every AtomicFile that has a name and has not been committed, for a
+// program that must end at once. Safe in a signal handler. Knows the first 16 that are open at a
+// time.
+void RemoveUnfinishedFiles();
 
 }  // namespace tvl
 

@@ -1,10 +1,13 @@
 // Linux and macOS.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -37,20 +40,61 @@ std::string Folder(const fs::path& target) {
   return folder.empty() ? "." : folder;
 }
 
-// Calls `create` (an errno on failure, else 0) with names beside `target` until there is one that
-// no file has.
-template <typename Create>
-int CreateBeside(const fs::path& target, Create&& create, std::string* name) {
-  constexpr int kTries = 1000;
-  int error = EEXIST;
-  for (int i = 0; i < kTries && error == EEXIST; ++i) {
-    *name = (target.parent_path() / absl::StrCat("tvl-", getpid(), "-", i, ".tmp")).string();
-    error = create(name->c_str());
+// Names of temporary files, read by signal handlers.
+std::atomic<const char*> g_unfinished[16];
+static_assert(std::atomic<const char*>::is_always_lock_free);
+
+void ReplaceUnfinished(const char* from, const char* to) {
+  for (std::atomic<const char*>& name : g_unfinished) {
+    const char* expected = from;
+    if (name.compare_exchange_strong(expected, to)) return;
   }
-  return error;
+}
+
+// No signal handler runs in this thread while one exists.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// Calls `create` (an errno on failure, else 0) with names beside `target` until there is one that
+// no file has. That name is listed as unfinished; on failure it is null.
+template <typename Create>
+int CreateBeside(const fs::path& target, Create&& create,
+                 std::unique_ptr<const std::string>* name) {
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    *name = std::make_unique<const std::string>(
+        (target.parent_path() / absl::StrCat("tvl-", getpid(), "-", i, ".tmp")).string());
+    const SignalsBlocked between_making_and_listing;
+    const int error = create((*name)->c_str());
+    if (error == 0) {
+      ReplaceUnfinished(nullptr, (*name)->c_str());
+      return 0;
+    }
+    name->reset();
+    if (error != EEXIST) return error;
+  }
+  return EEXIST;
 }
 
 }  // namespace
+
+void RemoveUnfinishedFiles() {
+  for (const std::atomic<const char*>& name : g_unfinished) {
+    if (const char* path = name.load(); path != nullptr) unlink(path);
+  }
+}
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
   const fs::path path = Resolve(target);
@@ -61,7 +105,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
         absl::StrCat(target, ": expected a regular file or none as the output, found ",
                      S_ISDIR(info.st_mode) ? "a directory" : "a special file"));
   }
-  std::string temporary;
+  std::unique_ptr<const std::string> temporary;
   int fd = internal::CreateUnnamedFile(Folder(path).c_str());
   if (fd < 0) {
     // The kernel applies the umask.
@@ -81,19 +125,19 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& target) {
   return file;
 }
 
-AtomicFile::AtomicFile(int fd, std::string target, std::string temporary)
+AtomicFile::AtomicFile(int fd, std::string target, std::unique_ptr<const std::string> temporary)
     : fd_(fd), target_(std::move(target)), temporary_(std::move(temporary)) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       target_(std::move(other.target_)),
-      temporary_(std::move(other.temporary_)) {
-  other.temporary_.clear();
-}
+      temporary_(std::move(other.temporary_)) {}
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) close(fd_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
+  if (temporary_ == nullptr) return;
+  unlink(temporary_->c_str());
+  ReplaceUnfinished(temporary_->c_str(), nullptr);
 }
 
 absl::Status AtomicFile::Error(int error, const char* what) const {
@@ -133,7 +177,7 @@ absl::Status AtomicFile::Commit() {
 }
 
 absl::Status AtomicFile::Rename() {
-  if (temporary_.empty()) {
+  if (temporary_ == nullptr) {
     int error = internal::NameFile(fd_, target_.c_str());
     if (error == 0) return absl::OkStatus();
     // What is there already can be replaced by renaming only.
@@ -141,14 +185,12 @@ absl::Status AtomicFile::Rename() {
       const auto create = [&](const char* name) { return internal::NameFile(fd_, name); };
       error = CreateBeside(target_, create, &temporary_);
     }
-    if (error != 0) {
-      temporary_.clear();
-      return Error(error, "give a temporary file the name");
-    }
+    if (error != 0) return Error(error, "give a temporary file the name");
   }
-  if (rename(temporary_.c_str(), target_.c_str()) != 0)
+  if (rename(temporary_->c_str(), target_.c_str()) != 0)
     return Error(errno, "rename a temporary file to");
-  temporary_.clear();
+  ReplaceUnfinished(temporary_->c_str(), nullptr);
+  temporary_.reset();
   return absl::OkStatus();
 }
 

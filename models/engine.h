@@ -92,11 +92,20 @@ class Session {
   // id that is not in the vocabulary, OutOfRange if the tokens do not fit the context; the session
   // is then as it was before.
   absl::Status Prefill(std::span<const TokenId> tokens) {
+    return Prefill(tokens, [] { return absl::OkStatus(); });
+  }
+
+  // As above, and calls between() -> absl::Status after each chunk but the last: a long prompt can
+  // be stopped there. Its error is returned; what has been run by then stays in the session.
+  template <typename Between>
+  absl::Status Prefill(std::span<const TokenId> tokens, Between&& between) {
     if (absl::Status s = Check(tokens); !s.ok()) return s;
     while (!tokens.empty()) {
       const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
       Run(tokens.first(count), count == tokens.size() ? Logits::kLast : Logits::kNone);
       tokens = tokens.subspan(count);
+      if (tokens.empty()) break;
+      if (absl::Status s = between(); !s.ok()) return s;
     }
     return absl::OkStatus();
   }

@@ -131,9 +131,9 @@ absl::Status Run(const Options& options) {
 
   const std::vector<TokenId> tokens = EncodePrompt(*tokenizer, prompt);
   if (absl::Status s = CheckFits(tokens.size(), 0, session->context()); !s.ok()) return s;
-  if (absl::Status s = Print(prompt); !s.ok()) return s;
 
   const InterruptGuard guard;
+  if (absl::Status s = Print(prompt); !s.ok()) return s;
   const auto sink = [](std::string_view text) {
     absl::Status status = Print(text);
     return status.ok() ? InterruptGuard::status() : status;

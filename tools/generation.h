@@ -20,7 +20,7 @@ namespace tvl {
 enum class StopReason { kEndToken, kMaxTokens, kContextEnd };
 
 struct GenerationStats {
-  size_t prompt_tokens = 0;
+  size_t prompt_tokens = 0;  // that were run
   size_t new_tokens = 0;
   double prefill_seconds = 0;
   // From the start of prefill until the sink has taken the first token's text.
@@ -29,19 +29,23 @@ struct GenerationStats {
 };
 
 // Runs `prompt` through `session`, then samples up to `max_tokens` new tokens and hands the text of
-// each to sink(std::string_view), whose error ends generation. Stops early at an end token, whose
-// text is not given, and where the context ends: the logits of its last position still give a
-// token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds what
-// has happened, on error too.
+// each to sink(std::string_view), whose error ends generation. A prompt of several chunks calls the
+// sink between them too, without text, so that it can end that as well. Stops early at an end
+// token, whose text is not given, and where the context ends: the logits of its last position still
+// give a token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds
+// what has happened, on error too.
 template <typename SessionType, Sampler S, typename Sink>
 absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& tokenizer,
                                     std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
                                     Sink&& sink, GenerationStats* stats) {
   *stats = GenerationStats();
-  stats->prompt_tokens = prompt.size();
+  const size_t before = session.position();
   const Stopwatch start;
-  if (absl::Status s = session.Prefill(prompt); !s.ok()) return s;
+  const auto between_chunks = [&] { return sink(std::string_view()); };
+  const absl::Status prefilled = session.Prefill(prompt, between_chunks);
+  stats->prompt_tokens = session.position() - before;
   stats->prefill_seconds = start.seconds();
+  if (!prefilled.ok()) return prefilled;
 
   const size_t room = std::min(max_tokens, session.context() - session.position() + 1);
   stats->step_seconds.reserve(room);

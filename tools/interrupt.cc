@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "models/atomic_file.h"
+
 namespace tvl {
 namespace {
 
@@ -10,7 +12,10 @@ volatile sig_atomic_t g_guarded = 0;
 volatile sig_atomic_t g_signal = 0;
 
 void OnInterrupt(int signal) {
-  if (g_guarded == 0 || g_signal != 0) _exit(128 + signal);
+  if (g_guarded == 0 || g_signal != 0) {
+    RemoveUnfinishedFiles();
+    _exit(128 + signal);
+  }
   g_signal = signal;
 }
 
@@ -39,6 +44,11 @@ bool InterruptGuard::interrupted() { return g_signal != 0; }
 
 absl::Status InterruptGuard::status() {
   return interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
+absl::Status InterruptedBy(int signal) {
+  g_signal = signal;
+  return absl::CancelledError("interrupted");
 }
 
 int InterruptExitCode() { return 128 + g_signal; }

@@ -9,11 +9,12 @@ namespace tvl {
 // From here on an interrupt ends the program with exit code 128 + signal (130 for Ctrl-C), at once:
 // nothing is buffered, so nothing is lost. A signal that was being ignored (nohup, background jobs)
 // stays ignored. SIGPIPE and SIGXFSZ are ignored, so that a closed pipe and a file that reaches its
-// limit are errors like any other. Call once, before threads are started.
+// limit are errors of the call that writes. Call once, before threads are started.
 void HandleInterrupts();
 
 // While one exists, an interrupt is only noted, for work that has something to finish or to clean
-// up and asks now and then. A second interrupt ends the program all the same. One at a time.
+// up and asks now and then. A second interrupt ends the program all the same, and unfinished files
+// with it. One at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -25,6 +26,10 @@ class InterruptGuard {
   // Cancelled once interrupted, else OK.
   static absl::Status status();
 };
+
+// Notes `signal` as if it had come; Cancelled. For a closed pipe, which ends a program as SIGPIPE
+// would, but not in the middle of things.
+absl::Status InterruptedBy(int signal);
 
 // 128 + the signal that was noted. REQUIRES: one was.
 int InterruptExitCode();

@@ -1,19 +1,29 @@
 #include "tools/output.h"
 
+#include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "tools/interrupt.h"
 
 namespace tvl {
+namespace {
+
+std::atomic<bool> g_within_line = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+}  // namespace
 
 absl::Status WriteAll(int fd, std::string_view text, const char* what) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
     if (written < 0) {
       if (errno == EINTR) continue;
+      if (errno == EPIPE && fd == STDOUT_FILENO) return InterruptedBy(SIGPIPE);
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot write to ", what));
     }
     text.remove_prefix(static_cast<size_t>(written));
@@ -22,7 +32,12 @@ absl::Status WriteAll(int fd, std::string_view text, const char* what) {
 }
 
 absl::Status Print(std::string_view text) {
+  if (!text.empty()) g_within_line = text.back() != '\n';
   return WriteAll(STDOUT_FILENO, text, "standard output");
+}
+
+void EndPrintedLine() {
+  if (g_within_line && write(STDOUT_FILENO, "\n", 1) < 0) return;
 }
 
 void PrintNote(std::string_view text) {

@@ -13,8 +13,12 @@ namespace tvl {
 // `what`, the place that it was meant for. Allocates nothing unless it fails.
 absl::Status WriteAll(int fd, std::string_view text, const char* what);
 
-// The same, to standard output.
+// The same, to standard output. Where nobody reads that any more (tvl ... | head), the error is
+// Cancelled, as for an interrupt: the program ends without a word, as if by SIGPIPE.
 absl::Status Print(std::string_view text);
+
+// Ends the line on standard output if what was printed last did not. Safe in a signal handler.
+void EndPrintedLine();
 
 // To standard error. Failures are ignored: there is no one left to tell.
 void PrintNote(std::string_view text);

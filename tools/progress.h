@@ -10,7 +10,7 @@ namespace tvl {
 
 // A line on standard error that shows how far long work is, when standard error is a terminal;
 // silent in a pipe or a file, and for work that is done in less than a moment. Wiped by the
-// destructor.
+// destructor. One at a time.
 class Progress {
  public:
   // `verb` says what goes on: "converting".
@@ -25,10 +25,12 @@ class Progress {
  private:
   std::string verb_;
   bool terminal_;
-  bool drawn_ = false;
   Stopwatch since_start_;
   double next_draw_;  // seconds since the start
 };
+
+// Wipes the line of any Progress. Safe in a signal handler.
+void WipeProgress();
 
 }  // namespace tvl
 

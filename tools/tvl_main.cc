@@ -1,4 +1,5 @@
-// tvl: one program, one subcommand per task. Exit codes: 0; 1 bad input; 2 wrong usage; 130 Ctrl-C.
+// tvl: one program, one subcommand per task. Exit codes: 0; 1 bad input; 2 wrong usage; 128 + a
+// signal: 130 Ctrl-C, 141 when nobody reads the output any more.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "core/kernel.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
+#include "tools/mapping_fault.h"
 #include "tools/output.h"
 
 namespace tvl {
@@ -98,6 +100,7 @@ void ReserveStandardStreams() {
 int Main(int argc, char** argv) {
   ReserveStandardStreams();
   HandleInterrupts();
+  HandleMappingFaults();
   CLI::App app(
       "Runs Llama-family language models on the CPU, from one file that is mapped and used as it "
       "is.",

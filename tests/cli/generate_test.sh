@@ -47,6 +47,40 @@ cmp -s "$out" "$scratch/first" || failed "expected the same text for the same se
 run $tvl generate -n 30 --temperature 1 --seed 2
 cmp -s "$out" "$scratch/first" && failed "expected another text for another seed"
 
+# Filters: those that leave one token are greedy, those that are off change nothing, the others do something.
+cp "$scratch/first" "$scratch/unfiltered"
+for options in "--top-k 1" "--top-p 0" "--top-p 1e-6" "--min-p 1" "--top-k 50 --top-p 0.00001"; do
+  run $tvl generate -p "Once upon a time" -n 20 --temperature 1 --seed 1 $options
+  expect_stdout "$text"
+done
+run $tvl generate -p "Once upon a time" -n 20 --top-k 3 --top-p 0.5 --min-p 0.1 --seed 3
+expect_stdout "$text"
+for options in "--top-k 0" "--top-p 1" "--min-p 0" "--top-k 4294967295" "--top-k 0 --top-p 1.0 --min-p 0.0"; do
+  run $tvl generate -n 30 --temperature 1 --seed 1 $options
+  expect_code 0
+  cmp -s "$out" "$scratch/unfiltered" || failed "expected the text that no filter gives"
+done
+for options in "--top-k 2" "--top-p 0.3" "--min-p 0.5"; do
+  run $tvl generate -n 30 --temperature 1 --seed 1 $options --stats
+  expect_code 0
+  cmp -s "$out" "$scratch/unfiltered" && failed "expected another text than without the filter"
+  grep -qF -- "sampling         ${options#--}, temperature 1, seed 1" "$err" || failed "expected the filter among the statistics"
+done
+for value in -0.1 1.1 nan inf x ""; do
+  for option in --top-p --min-p; do
+    run $tvl generate $option "$value"
+    expect_code 2
+    expect_no_stdout
+    expect_error "$option: expected a number from 0 to 1, found '$value'"
+  done
+done
+for value in -1 1.5 4294967296 x ""; do
+  run $tvl generate --top-k "$value"
+  expect_code 2
+  expect_no_stdout
+  expect_error "--top-k: expected a whole number from 0 to 4294967295, found '$value'"
+done
+
 # The context's end is a note, not an error; one more token comes from its last position.
 run $tvl generate -p "Once upon a time" -n 20 --context 8
 expect_code 0
@@ -71,12 +105,14 @@ expect_refused "expected at most the model's 512 positions, found 513"
 run $tvl generate -p "Once upon a time" -n 20 --stats -t 2
 expect_code 0
 expect_stdout "$text"
-for word in "load" "first token" "prefill" "5 tokens" "decode" "19 tokens" "tokens/s" "p50" "p99" "GB/s" "2 threads" \
+for word in "load" "sampling         greedy" "first token" "prefill" "5 tokens" "decode" "19 tokens" "tokens/s" "p50" "p99" "GB/s" "2 threads" \
   "backend" "model"; do
   grep -qF -- "$word" "$err" || failed "expected within stderr: $word"
 done
 run $tvl generate -n 0 --stats
 expect_code 0
+run $tvl generate -n 2 --stats
+for row in "prefill  *1 token in" "decode  *1 token in"; do grep -q "^$row" "$err" || failed "expected on stderr: $row"; done
 
 # Models that are none.
 run $tvl generate -m "$scratch/missing.tvl"
@@ -90,13 +126,24 @@ echo "this is no model" >"$scratch/text.tvl"
 run $tvl generate -m "$scratch/text.tvl"
 expect_refused "text.tvl: magic"
 
-# Output that cannot be written: a full disk, a reader that has gone, a stream that is closed.
+# Output that cannot be written: a full disk, a stream that is closed.
 run bash -c "exec $tvl generate -n 20 >/dev/full"
 expect_refused "cannot write to standard output: No space left on device"
-mkfifo "$scratch/pipe"
-run bash -c ": <$scratch/pipe & exec 3>$scratch/pipe; wait; exec $tvl generate -n 20 >&3"
-expect_refused "cannot write to standard output: Broken pipe"
 run bash -c "exec $tvl generate -n 20 >&-"
 expect_refused "cannot write to standard output"
+
+# A reader that has gone: the end, without a word, as of a program that SIGPIPE ends (128 + 13).
+mkfifo "$scratch/pipe"
+for command in "generate -n 20" "--help" "inspect models/pretrained/tales3M.tvl" "verify models/pretrained/tales3M.tvl"; do
+  run bash -c ": <$scratch/pipe & exec 3>$scratch/pipe; wait; exec $tvl $command >&3"
+  expect_code 141
+  expect_no_stderr
+done
+ran="tvl generate | head -1"
+$tvl generate -n 100000 2>"$err" | head -n 1 >"$out"
+code=${PIPESTATUS[0]}
+expect_code 141
+expect_no_stderr
+expect_stdout_has "Once upon a time"
 
 finish

@@ -33,8 +33,35 @@ else
   failed "the conversion was over before it could be interrupted"
 fi
 
+# A second interrupt does not wait for anything, and leaves nothing behind either.
+ran="convert, interrupted twice"
+$tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" &
+wait_for temporary_file
+kill -STOP %%
+kill -INT %%
+kill -TERM %%
+kill -CONT %%
+wait %%
+code=$?
+[ "$code" = 130 ] || expect_code 143  # the kernel chooses which comes first
+temporary_file && failed "a temporary file was left behind"
+[ ! -e "$model" ] || failed "expected no output"
+
 run $tvl convert "$in" "$model" --tokenizer "$tok" --dtype f16
 expect_code 0
+
+# In the middle of a long prompt: between two chunks, not at its end.
+ran="generate, prompt"
+printf 'a%.0s' {1..60000} >"$scratch/long"
+$tvl generate -m "$model" -p - --prefill-chunk 8 --stats <"$scratch/long" >"$out" 2>"$err" &
+prompt_echoed() { [ -s "$out" ]; }
+wait_for prompt_echoed
+kill -INT %%
+wait %%
+code=$?
+expect_code 130
+expect_stdout "$(cat "$scratch/long")"
+grep -q "^prefill " "$err" || failed "expected the statistics of what was done"
 
 # In the middle of a text: what was written stays, and a newline ends it.
 ran="generate"
