@@ -46,8 +46,10 @@ struct SessionOptions {
   bool all_logits = false;    // keep room for the logits of every token of a chunk (PrefillAll)
 };
 
-// One sequence: its KV cache, its activations, its logits. Not thread-safe; sessions of one engine
-// may be used from different threads and take turns on its cores.
+// One sequence: its KV cache, its activations, its logits. Not thread-safe itself, but sessions of
+// one engine may be opened, used and closed from different threads: everything of a session is its
+// own but the thread pool, which runs one pass (a token, or a chunk of a prompt) at a time, for
+// whoever comes first. Nobody's bits depend on the others.
 template <Kernel K, ModelView M>
 class Session {
  public:

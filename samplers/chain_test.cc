@@ -104,6 +104,16 @@ TEST(ChainTest, TheStandardOrderIsTopKTopPMinPTemperature) {
             kept);
 }
 
+// Of the three best two make up 0.6; of all it takes four.
+TEST(ChainTest, InTheStandardChainTopPIsOfWhatTopKLeaves) {
+  const Logits logits = {1, 0.5f, 3, 2.9f, 2.8f, 2.7f, 2, 1.9f, 0.1f, 0, 2.85f};
+  EXPECT_EQ(
+      Picked(MakeStandardChain({.top_k = 3, .top_p = 0.6f, .temperature = 3, .seed = 9}), logits),
+      (std::set<TokenId>{2, 3}));
+  EXPECT_EQ(Picked(Chain(TopP(0.6f), TopK(3), Temperature(3), Draw(9)), logits),
+            (std::set<TokenId>{2, 3, 10}));
+}
+
 // The distribution of what is left, tempered, and nothing else: over all kinds of logits.
 TEST(ChainTest, DrawsFromTheTemperedSoftmaxOfWhatIsLeft) {
   const Logits logits = {2, kNaN, 1.5f, 1.4f, 1.4f, 0.2f, -1, -kInf, 1.9f, -3};

@@ -136,6 +136,13 @@ TEST(TopPTest, TheCutIsExact) {
   }
 }
 
+// p times the whole mass is three quarters above the mass of the best, in units of 2^-40: what is
+// short of p by less than one unit is short of it.
+TEST(TopPTest, FractionsOfAUnitCount) {
+  EXPECT_EQ(Nucleus(0x1.fffffp-1f, {0, -0x1.d1cb7ap+3f}), 2u);
+  EXPECT_EQ(Nucleus(0x1.ffffeep-1f, {0, -0x1.d1cb7ap+3f}), 1u);
+}
+
 TEST(TopPTest, OneKeepsAllAndATinyOneTheBest) {
   for (const Logits& logits : FilterInputs()) {
     EXPECT_EQ(Running(Apply(TopP(1), logits)), Running(logits));

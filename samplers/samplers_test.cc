@@ -1,8 +1,10 @@
 // Greedy, Draw, and Draw behind Temperature.
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "core/philox.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "samplers/chain.h"
@@ -65,6 +67,22 @@ TEST(DrawTest, DrawsFromTheSoftmax) {
   std::vector<double> p = Softmax(logits);
   p.back() = 0;
   ExpectDistribution(draw, logits, p, 40000);
+}
+
+// Of n equal tokens, n a power of two, the draw is floor(u * n) in exact arithmetic: at the edges
+// of the tokens' shares, too, which few steps hit.
+TEST(DrawTest, OfEqualTokensExactly) {
+  constexpr size_t kTokens = 64;
+  Draw draw(77);
+  size_t edges = 0;
+  for (uint64_t step = 0; step < 1000000; ++step) {
+    const float at = UniformFloat(77, step) * kTokens;
+    const bool edge = at == std::floor(at);
+    if (step >= 2000 && !edge) continue;
+    edges += edge ? 1 : 0;
+    ASSERT_EQ(Sample(draw, Logits(kTokens, -2.5f), step), static_cast<TokenId>(at)) << step;
+  }
+  EXPECT_GE(edges, 1u);
 }
 
 TEST(DrawTest, AThousandTokensToo) {

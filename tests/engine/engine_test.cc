@@ -20,6 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "samplers/greedy.h"
+#include "samplers/standard_chain.h"
 #include "tests/support/test_model.h"
 
 namespace tvl {
@@ -310,6 +311,58 @@ TEST(EngineTest, SessionsOnSeveralThreadsShareOneEngine) {
   }
   for (std::thread& user : users) user.join();
   for (size_t s = 0; s < 4; ++s) EXPECT_EQ(found[s], expected[s]) << s;
+}
+
+// 200 of them, each opened, used for a few tokens and closed while others are: as if it were alone.
+TEST(EngineTest, SessionsComeAndGoOnSeveralThreads) {
+  constexpr size_t kSessions = 200, kUsers = 4;
+  const Fixture fixture({.context_length = 64});
+  for (const size_t threads : {1, 3}) {
+    const auto engine = fixture.Open(threads);
+    const auto generate = [&](size_t s) {
+      TestSession session =
+          NewSession(*engine, {.context = 20 + s % 9, .prefill_chunk = 1 + s % 5});
+      StandardChain sampler =
+          MakeStandardChain({.top_k = 20, .top_p = 0.9f, .temperature = 0.8f, .seed = s});
+      EXPECT_EQ(session.Prefill(fixture.Tokens(3 + s % 7, s)), absl::OkStatus());
+      std::vector<TokenId> generated;
+      for (uint64_t step = 0; step < 6; ++step) {
+        generated.push_back(sampler.Sample(session.logits(), {.tokens = {}, .step = step}));
+        EXPECT_EQ(session.Step(generated.back()), absl::OkStatus());
+      }
+      return generated;
+    };
+    std::vector<std::vector<TokenId>> expected(kSessions), found(kSessions);
+    for (size_t s = 0; s < kSessions; ++s) expected[s] = generate(s);
+    std::vector<std::thread> users;
+    for (size_t u = 0; u < kUsers; ++u) {
+      users.emplace_back([&, u] {
+        for (size_t s = u; s < kSessions; s += kUsers) found[s] = generate(s);
+      });
+    }
+    for (std::thread& user : users) user.join();
+    EXPECT_EQ(found, expected) << threads << " threads";
+  }
+}
+
+// A prompt can be stopped between its chunks and gone on with; the bits are the same.
+TEST(EngineTest, PrefillStopsBetweenChunks) {
+  const Fixture fixture(TestShape{});
+  const auto engine = fixture.Open(2);
+  const std::vector<TokenId> tokens = fixture.Tokens(20);
+  TestSession whole = NewSession(*engine);
+  ASSERT_EQ(whole.Prefill(tokens), absl::OkStatus());
+
+  TestSession session = NewSession(*engine, {.prefill_chunk = 6});
+  size_t calls = 0;
+  const auto stop_at_second = [&] {
+    return ++calls == 2 ? absl::CancelledError("stop") : absl::OkStatus();
+  };
+  EXPECT_EQ(session.Prefill(tokens, stop_at_second), absl::CancelledError("stop"));
+  EXPECT_EQ(session.position(), 12u);
+  EXPECT_EQ(session.Prefill(std::span(tokens).subspan(12), stop_at_second), absl::OkStatus());
+  EXPECT_EQ(calls, 3u);  // between its two chunks, not after the last
+  EXPECT_EQ(Logits(session), Logits(whole));
 }
 
 TEST(EngineTest, SessionsMoveAndSamplersMayOverwriteTheirLogits) {
