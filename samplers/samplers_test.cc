@@ -54,6 +54,18 @@ TEST(GreedyTest, ANaNNeverWins) {
   EXPECT_EQ(Best({kNaN, kNaN}), 0);  // nothing to choose from: still an id
 }
 
+TEST(GreedyTest, WhereverTheBestIs) {
+  for (size_t n = 1; n <= 50; ++n) {
+    for (size_t best = 0; best < n; ++best) {
+      Logits logits(n, -2);
+      logits[best] = -1;
+      if (best + 7 < n) logits[best + 7] = -1;
+      if (best > 2) logits[best - 3] = kNaN;
+      ASSERT_EQ(Best(logits), static_cast<TokenId>(best)) << n;
+    }
+  }
+}
+
 TEST(DrawTest, DrawsFromTheSoftmax) {
   const Logits logits = {1.5f, -0.5f, kNaN, 0.0f, 2.0f, 1.0f, -kInf, -1.0f, 0.5f, 1.9f, -300};
   for (const float temperature : {0.3f, 0.5f, 1.0f, 2.0f, 10.0f}) {
