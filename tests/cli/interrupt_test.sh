@@ -8,43 +8,23 @@ tok=$scratch/tok.bin
 model=$scratch/slow.tvl
 python3 tests/cli/make_checkpoint.py slow "$in" "$tok"
 
-# Of the last job. On Linux it has no name.
-temporary_file() {
-  compgen -G "$(dirname "$model")/tvl-*.tmp" >/dev/null || ls -l /proc/$!/fd 2>/dev/null | grep -q "(deleted)"
-}
-
-# In the middle of a conversion: stopped while it is looked at, so that it cannot be done before.
-ran="convert"
-$tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" &
-wait_for temporary_file
-kill -STOP %1
-if temporary_file; then
-  kill -INT %1
-  kill -CONT %1
-  wait %1
-  code=$?
-  expect_code 130
-  expect_no_stdout
-  expect_no_stderr
-  temporary_file && failed "a temporary file was left behind"
-  [ ! -e "$model" ] || failed "expected no output"
-else
-  kill -CONT %1
-  failed "the conversion was over before it could be interrupted"
-fi
+# In the middle of a conversion.
+interrupt() { kill -INT %%; }
+amid_conversion interrupt "$in" "$model" "$tok"
+expect_code 130
+expect_no_stdout
+expect_no_stderr
+temporary_file "$model" && failed "a temporary file was left behind"
+[ ! -e "$model" ] || failed "expected no output"
 
 # A second interrupt does not wait for anything, and leaves nothing behind either.
-ran="convert, interrupted twice"
-$tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" &
-wait_for temporary_file
-kill -STOP %%
-kill -INT %%
-kill -TERM %%
-kill -CONT %%
-wait %%
-code=$?
+interrupt_twice() {
+  kill -INT %%
+  kill -TERM %%
+}
+amid_conversion interrupt_twice "$in" "$model" "$tok"
 [ "$code" = 130 ] || expect_code 143  # the kernel chooses which comes first
-temporary_file && failed "a temporary file was left behind"
+temporary_file "$model" && failed "a temporary file was left behind"
 [ ! -e "$model" ] || failed "expected no output"
 
 run $tvl convert "$in" "$model" --tokenizer "$tok" --dtype f16

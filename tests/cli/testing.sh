@@ -57,6 +57,34 @@ wait_for() {
   failed "waited in vain for: $*"
 }
 
+# amid_conversion DO IN OUT TOKENIZER: begins tvl convert and calls DO while it stands still in the middle. A fast
+# machine may be done before it can be stopped, or stand still after the last thing that DO disturbs: then again, with an
+# IN that ends in zeros of the same size. Its exit code is in $code. Needs set -m.
+amid_conversion() {
+  local try bytes
+  bytes=$(wc -c <"$2")
+  ran="convert"
+  for ((try = 0; try < 20; try++)); do
+    rm -f "$3"
+    truncate -s "$bytes" "$2"
+    $tvl convert "$2" "$3" --tokenizer "$4" >"$out" 2>"$err" &
+    until temporary_file "$3" || ! kill -0 %% 2>/dev/null; do sleep 0.001; done
+    if kill -STOP %% 2>/dev/null; then
+      "$1"
+      kill -CONT %%
+    fi
+    wait %%
+    code=$?
+    [ "$code" = 0 ] || return
+  done
+  failed "the conversion was over before it could be disturbed, $try times"
+}
+
+# Whether there is an unfinished file beside $1, or one without a name (Linux) in the last job.
+temporary_file() {
+  compgen -G "$(dirname "$1")/tvl-*.tmp" >/dev/null || ls -l /proc/$!/fd 2>/dev/null | grep -q "(deleted)"
+}
+
 finish() {
   [ "$failures" = 0 ] && echo "all passed"
   exit $((failures > 0))

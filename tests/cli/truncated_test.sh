@@ -45,13 +45,10 @@ expect_refused "slow.tvl: the file was truncated while in use"
 rm "$model"
 
 # An input of a conversion: no output, and nothing beside it.
-ran="convert"
-temporary_file() { compgen -G "$scratch/tvl-*.tmp" >/dev/null; }
-$tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" &
-wait_for temporary_file
-truncate_and_wait "$in"
+truncate_input() { truncate -s 8192 "$in"; }
+amid_conversion truncate_input "$in" "$model" "$tok"
 expect_refused "slow.bin: the file was truncated while in use"
-temporary_file && failed "a temporary file was left behind"
+temporary_file "$model" && failed "a temporary file was left behind"
 [ ! -e "$model" ] || failed "expected no output"
 
 # A file that is short from the start is another matter: its size is checked.
