@@ -163,36 +163,52 @@ template <typename K>
 concept Kernel = requires {
   { K::kName } -> std::convertible_to<std::string_view>;
 }
-&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&& KvAppendKernel<K>&&
-    RmsNormKernel<K>&& RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
+&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&&
+    WeightKernel<K, WeightType::kBF16>&& KvAppendKernel<K>&& RmsNormKernel<K>&& RopeKernel<K>&&
+        SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
 
 // Weight types that this version computes with; a file may name others (models/TVL_FORMAT.md).
+inline constexpr WeightType kComputableTypes[] = {WeightType::kF32, WeightType::kF16,
+                                                  WeightType::kBF16};
+
 constexpr bool IsComputable(WeightType type) {
-  return type == WeightType::kF32 || type == WeightType::kF16;
+  for (const WeightType computable : kComputableTypes) {
+    if (type == computable) return true;
+  }
+  return false;
 }
 
-// The one switch from a weight type that is data to a kernel that is code. REQUIRES:
-// IsComputable(w.type).
+// The one switch from a weight type that is data to a kernel that is code: calls f<W>() with W ==
+// type. REQUIRES: IsComputable(type).
+template <typename F>
+void WithWeightType(WeightType type, F&& f) noexcept {
+  switch (type) {
+    case WeightType::kF16:
+      return f.template operator()<WeightType::kF16>();
+    case WeightType::kBF16:
+      return f.template operator()<WeightType::kBF16>();
+    default:
+      return f.template operator()<WeightType::kF32>();
+  }
+}
+
 template <typename K>
 void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
-  if (w.type == WeightType::kF16) return K::template Gemv<WeightType::kF16>(w, panels, x, y);
-  return K::template Gemv<WeightType::kF32>(w, panels, x, y);
+  WithWeightType(w.type, [&]<WeightType W>() { K::template Gemv<W>(w, panels, x, y); });
 }
 
 template <typename K>
 void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
           float* y, size_t y_stride) noexcept {
   if (tokens == 1) return tvl::Gemv<K>(w, panels, x, y);
-  if (w.type == WeightType::kF16) {
-    return K::template Gemm<WeightType::kF16>(w, panels, x, x_stride, tokens, y, y_stride);
-  }
-  return K::template Gemm<WeightType::kF32>(w, panels, x, x_stride, tokens, y, y_stride);
+  WithWeightType(w.type, [&]<WeightType W>() {
+    K::template Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride);
+  });
 }
 
 template <typename K>
 void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
-  if (w.type == WeightType::kF16) return K::template EmbedRow<WeightType::kF16>(w, row, out);
-  return K::template EmbedRow<WeightType::kF32>(w, row, out);
+  WithWeightType(w.type, [&]<WeightType W>() { K::template EmbedRow<W>(w, row, out); });
 }
 
 }  // namespace tvl

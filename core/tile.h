@@ -82,6 +82,9 @@ constexpr size_t PanelBytes(WeightType type, size_t cols) {
 // Index, in elements of the type, of row `row` (0..15) and input `k` within a panel.
 constexpr size_t TileIndexF32(size_t row, size_t k) { return k * kPanelRows + row; }
 constexpr size_t TileIndexF16(size_t row, size_t k) { return k * kPanelRows + row; }
+constexpr size_t TileIndexBF16(size_t row, size_t k) {
+  return k / 2 * (2 * kPanelRows) + 2 * row + k % 2;
+}
 
 // Name as it is written on the command line and printed.
 constexpr const char* WeightTypeName(WeightType type) {

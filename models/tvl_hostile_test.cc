@@ -344,15 +344,16 @@ TEST(TvlHostileTest, TensorsThatTheModelDoesNotNeedAreAccepted) {
 }
 
 TEST(TvlHostileTest, TypesThatAreValidButNotComputable) {
-  const TempTvl file(TestModel(TestShape{}).source(), WeightType::kF16);
+  const TestShape shape = {.dim = 20, .n_heads = 2, .n_kv_heads = 2};
+  const TempTvl file(TestModel(shape).source(), WeightType::kF16);
   HostileFile f(file.bytes());
-  f.Set(f.Entry(kWq) + 64, uint32_t{3}).Seal();  // bf16 takes the same space
+  f.Set(f.Entry(kWq) + 64, uint32_t{6}).Seal();  // of 17 to 20 columns, q4m takes the same space
   const absl::StatusOr<TvlReader> reader = TvlReader::Parse(f.bytes(), "hostile.tvl");
   ASSERT_TRUE(reader.ok()) << reader.status();
   const absl::Status status = reader->ComputableStatus();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("hostile.tvl: tensor layers.0.wq: its type bf16"));
+              HasSubstr("hostile.tvl: tensor layers.0.wq: its type q4m"));
 }
 
 TEST(TvlHostileTest, RopeFrequenciesOutOfRange) {

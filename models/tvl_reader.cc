@@ -456,7 +456,7 @@ absl::Status TvlReader::ComputableStatus() const {
       continue;
     return absl::UnimplementedError(
         absl::StrCat(name_, ": tensor ", tensor.name, ": its type ", TensorTypeName(tensor.type),
-                     " is valid, but this version computes with f32 and f16 only"));
+                     " is valid, but this version computes with f32, f16 and bf16 only"));
   }
   return absl::OkStatus();
 }

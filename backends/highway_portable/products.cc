@@ -4,7 +4,7 @@
 
 #include "backends/highway_portable/highway_portable.h"
 #include "backends/highway_portable/vectors-inl.h"
-#include "core/float16.h"
+#include "core/tile_weight.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {
@@ -44,11 +44,12 @@ HWY_INLINE void PanelGemv(const std::byte* panel, size_t padded_cols, const floa
     for (size_t c = 0; c < kDotChains; ++c) chain[v][c] = hn::Zero(d);
   }
   for (size_t k = 0; k < padded_cols; k += kDotChains) {
-    PrefetchStream<kQuadBytes>(panel + k / kDotChains * kQuadBytes);
+    const std::byte* quad = panel + k / kDotChains * kQuadBytes;
+    PrefetchStream<kQuadBytes>(quad);
     for (size_t c = 0; c < kDotChains; ++c) {
       const V xk = hn::Set(d, x[k + c]);
       for (size_t v = 0; v < kVectors; ++v) {
-        chain[v][c] = hn::MulAdd(LoadWeights<W>(panel, k + c, v * kLanes), xk, chain[v][c]);
+        chain[v][c] = hn::MulAdd(LoadWeights<W>(quad, c, v * kLanes), xk, chain[v][c]);
       }
     }
   }
@@ -69,8 +70,9 @@ HWY_INLINE void BlockGemm(const std::byte* panel, size_t padded_cols, size_t fir
     for (size_t c = 0; c < kDotChains; ++c) chain[t][c] = hn::Zero(d);
   }
   for (size_t k = 0; k < padded_cols; k += kDotChains) {
+    const std::byte* quad = panel + k / kDotChains * PanelBytes(W, kDotChains);
     for (size_t c = 0; c < kDotChains; ++c) {
-      const V w = LoadWeights<W>(panel, k + c, first);
+      const V w = LoadWeights<W>(quad, c, first);
       for (size_t t = 0; t < kTokens; ++t) {
         chain[t][c] = hn::MulAdd(w, hn::Set(d, x[t * x_stride + k + c]), chain[t][c]);
       }
@@ -133,28 +135,20 @@ template <WeightType W>
 requires(IsComputable(W)) void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row,
                                                          float* out) noexcept {
   const std::byte* panel = w.Panel(row / kPanelRows);
-  for (size_t c = 0; c < w.cols; ++c) {
-    if constexpr (W == WeightType::kF32) {
-      out[c] = reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, c)];
-    } else {
-      out[c] =
-          F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, c)]);
-    }
-  }
+  for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
 }
 
-template void HighwayPortable::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
-                                                      float*) noexcept;
-template void HighwayPortable::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
-                                                      float*) noexcept;
-template void HighwayPortable::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
-                                                      size_t, size_t, float*, size_t) noexcept;
-template void HighwayPortable::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
-                                                      size_t, size_t, float*, size_t) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
+// What the header declares, for each of kComputableTypes.
+#define TVL_INSTANTIATE(W)                                                                    \
+  template void HighwayPortable::Gemv<W>(const TileMatrix&, PanelRange, const float*,         \
+                                         float*) noexcept;                                    \
+  template void HighwayPortable::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, \
+                                         size_t, float*, size_t) noexcept;                    \
+  template void HighwayPortable::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
+TVL_INSTANTIATE(WeightType::kF32);
+TVL_INSTANTIATE(WeightType::kF16);
+TVL_INSTANTIATE(WeightType::kBF16);
+#undef TVL_INSTANTIATE
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

@@ -41,16 +41,25 @@ inline constexpr size_t kRegisters = 32;
 inline constexpr size_t kRegisters = 16;
 #endif
 
-// Rows [first, first + kLanes) of input k of a panel, widened to f32.
+// Rows [first, first + kLanes) of input c (0..3) of the four whose lines begin at `quad`, widened
+// to f32.
 template <WeightType W>
-HWY_INLINE V LoadWeights(const std::byte* panel, size_t k, size_t first) {
+HWY_INLINE V LoadWeights(const std::byte* quad, size_t c, size_t first) {
   if constexpr (W == WeightType::kF32) {
-    return hn::Load(d, reinterpret_cast<const float*>(panel) + TileIndexF32(first, k));
-  } else {
-    static_assert(W == WeightType::kF16);
+    return hn::Load(d, reinterpret_cast<const float*>(quad) + TileIndexF32(first, c));
+  } else if constexpr (W == WeightType::kF16) {
     const hn::Rebind<hwy::float16_t, D> df16;
     return hn::PromoteTo(
-        d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(panel) + TileIndexF16(first, k)));
+        d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(quad) + TileIndexF16(first, c)));
+  } else {
+    static_assert(W == WeightType::kBF16);
+    // A 32-bit lane holds an even input and, above it, the odd one. Once the loop over c is
+    // unrolled both come from one load.
+    const hn::RebindToUnsigned<D> du;
+    const auto pair =
+        hn::Load(du, reinterpret_cast<const uint32_t*>(quad) + c / 2 * kPanelRows + first);
+    return hn::BitCast(
+        d, c % 2 == 0 ? hn::ShiftLeft<16>(pair) : hn::And(pair, hn::Set(du, 0xffff0000u)));
   }
 }
 

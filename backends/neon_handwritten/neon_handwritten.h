@@ -1,6 +1,6 @@
 // The ARM64 backend: hand-written intrinsics of plain ARMv8.0-A NEON, so that one source serves
-// every core from the Cortex-A72 up. What is newer (dotprod, i8mm) has nothing to offer to f32 and
-// f16 weights under the canonical order.
+// every core from the Cortex-A72 up. What is newer has nothing to offer to these weights under the
+// canonical order: dotprod and i8mm multiply integers, BFDOT and BFMMLA round differently.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 
@@ -41,22 +41,18 @@ struct NeonHandwritten {
 };
 
 // Each type's code lies in a file of its own: gemv_f32.cc, gemm_f16.cc ...
-template <>
-void NeonHandwritten::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
-                                             float*) noexcept;
-template <>
-void NeonHandwritten::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
-                                             float*) noexcept;
-template <>
-void NeonHandwritten::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*, size_t,
-                                             size_t, float*, size_t) noexcept;
-template <>
-void NeonHandwritten::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*, size_t,
-                                             size_t, float*, size_t) noexcept;
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t, float*) noexcept;
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t, float*) noexcept;
+#define TVL_DECLARE(W)                                                                         \
+  template <>                                                                                  \
+  void NeonHandwritten::Gemv<W>(const TileMatrix&, PanelRange, const float*, float*) noexcept; \
+  template <>                                                                                  \
+  void NeonHandwritten::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, size_t,   \
+                                float*, size_t) noexcept;                                      \
+  template <>                                                                                  \
+  void NeonHandwritten::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
+TVL_DECLARE(WeightType::kF32);
+TVL_DECLARE(WeightType::kF16);
+TVL_DECLARE(WeightType::kBF16);
+#undef TVL_DECLARE
 
 static_assert(Kernel<NeonHandwritten>);
 

@@ -31,13 +31,13 @@ struct PanelSums {
     chain[kChain][kRegister] = vfmaq_laneq_f32(chain[kChain][kRegister], w, x, kChain);
   }
 
-  // Emits no instruction. Keeps the compiler from loading what is read through `p` before chain
-  // kChain has been added to: gcc hoists every load of a step to its top, and 16 sums, 16 registers
-  // of weights and x are one more than there are. (A member, since gcc keeps all sums in memory
-  // when one of them is handed to a function.)
-  template <size_t kChain, typename T>
+  // Emits no instruction. Keeps the compiler from loading what is read through `p` before row
+  // register kRegister of chain kChain has been added to: gcc hoists every load of a step to its
+  // top, and 16 sums, 16 registers of weights and x are one more than there are. (A member, since
+  // gcc keeps all sums in memory when one of them is handed to a function.)
+  template <size_t kChain, size_t kRegister, typename T>
   [[gnu::always_inline]] void LoadAfter(const T*& p) {
-    asm("" : "+r"(p) : "w"(chain[kChain][kRowRegisters - 1]));
+    asm("" : "+r"(p) : "w"(chain[kChain][kRegister]));
   }
 
   // Writes the dots of the first `rows` rows.

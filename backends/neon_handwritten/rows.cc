@@ -7,12 +7,13 @@
 
 #include "backends/neon_handwritten/neon_handwritten.h"
 #include "core/tile.h"
+#include "core/tile_weight.h"
 
 namespace tvl {
 namespace {
 
-// out[c] = element `row` of each group of 16. A row takes 4 bytes of every 64 (f32) or 2 of every
-// 32 (f16), so gathering by register would only load what is not wanted.
+// out[c] = element `row` of each group of 16. A row takes 4 bytes of every 64 (f32, bf16) or 2 of
+// every 32 (f16), so gathering by register would only load what is not wanted.
 template <typename T>
 void GatherRow(const std::byte* panel, size_t row, size_t cols, float* out) {
   const T* element = reinterpret_cast<const T*>(panel) + row;
@@ -31,6 +32,15 @@ template <>
 void NeonHandwritten::EmbedRow<WeightType::kF16>(const TileMatrix& w, size_t row,
                                                  float* out) noexcept {
   GatherRow<float16_t>(w.Panel(row / kPanelRows), row % kPanelRows, w.cols, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kBF16>(const TileMatrix& w, size_t row,
+                                                  float* out) noexcept {
+  const std::byte* panel = w.Panel(row / kPanelRows);
+  for (size_t c = 0; c < w.cols; ++c) {
+    out[c] = PanelWeight<WeightType::kBF16>(panel, row % kPanelRows, c);
+  }
 }
 
 void NeonHandwritten::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {

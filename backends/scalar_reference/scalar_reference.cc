@@ -6,22 +6,10 @@
 #include <limits>
 
 #include "core/canonical_math.h"
-#include "core/float16.h"
+#include "core/tile_weight.h"
 
 namespace tvl {
 namespace {
-
-// Weight of row `row` and input k, widened to f32.
-template <WeightType W>
-float WeightAt(const TileMatrix& w, size_t row, size_t k) {
-  const std::byte* panel = w.Panel(row / kPanelRows);
-  if constexpr (W == WeightType::kF32) {
-    return reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, k)];
-  } else {
-    static_assert(W == WeightType::kF16);
-    return F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, k)]);
-  }
-}
 
 // 16 lanes to one sum.
 float ReduceLanes(float* lane) {
@@ -38,12 +26,13 @@ requires(IsComputable(W)) void ScalarReference::Gemv(const TileMatrix& w, PanelR
                                                      const float* x, float* y) noexcept {
   const size_t padded_cols = PaddedCols(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
-    for (size_t row = p * kPanelRows; row < p * kPanelRows + w.RowsOfPanel(p); ++row) {
+    const std::byte* panel = w.Panel(p);
+    for (size_t r = 0; r < w.RowsOfPanel(p); ++r) {
       float chain[kDotChains] = {};
       for (size_t k = 0; k < padded_cols; ++k) {
-        chain[k % kDotChains] = std::fma(WeightAt<W>(w, row, k), x[k], chain[k % kDotChains]);
+        chain[k % kDotChains] = std::fma(PanelWeight<W>(panel, r, k), x[k], chain[k % kDotChains]);
       }
-      y[row] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
+      y[p * kPanelRows + r] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
     }
   }
 }
@@ -58,21 +47,21 @@ requires(IsComputable(W)) void ScalarReference::Gemm(const TileMatrix& w, PanelR
 template <WeightType W>
 requires(IsComputable(W)) void ScalarReference::EmbedRow(const TileMatrix& w, size_t row,
                                                          float* out) noexcept {
-  for (size_t c = 0; c < w.cols; ++c) out[c] = WeightAt<W>(w, row, c);
+  const std::byte* panel = w.Panel(row / kPanelRows);
+  for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
 }
 
-template void ScalarReference::Gemv<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
-                                                      float*) noexcept;
-template void ScalarReference::Gemv<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
-                                                      float*) noexcept;
-template void ScalarReference::Gemm<WeightType::kF32>(const TileMatrix&, PanelRange, const float*,
-                                                      size_t, size_t, float*, size_t) noexcept;
-template void ScalarReference::Gemm<WeightType::kF16>(const TileMatrix&, PanelRange, const float*,
-                                                      size_t, size_t, float*, size_t) noexcept;
-template void ScalarReference::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void ScalarReference::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
+// What the header declares, for each of kComputableTypes.
+#define TVL_INSTANTIATE(W)                                                                    \
+  template void ScalarReference::Gemv<W>(const TileMatrix&, PanelRange, const float*,         \
+                                         float*) noexcept;                                    \
+  template void ScalarReference::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, \
+                                         size_t, float*, size_t) noexcept;                    \
+  template void ScalarReference::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
+TVL_INSTANTIATE(WeightType::kF32);
+TVL_INSTANTIATE(WeightType::kF16);
+TVL_INSTANTIATE(WeightType::kBF16);
+#undef TVL_INSTANTIATE
 
 void ScalarReference::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
   float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();

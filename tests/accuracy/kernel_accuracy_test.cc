@@ -55,7 +55,7 @@ TYPED_TEST_SUITE(KernelAccuracyTest, Backends);
 
 TYPED_TEST(KernelAccuracyTest, Gemv) {
   Random random;
-  for (const WeightType type : {WeightType::kF32, WeightType::kF16}) {
+  for (const WeightType type : kComputableTypes) {
     for (const Fill fill : kFiniteFills) {
       for (const size_t cols : {1, 3, 4, 17, 172, 768, 4096}) {
         const size_t rows = 20;

@@ -1,5 +1,5 @@
-// The functions that the canonical order has instead of libm, against long double; and f16 against
-// another method.
+// The functions that the canonical order has instead of libm, against long double; and f16 and bf16
+// against other methods.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/bfloat16.h"
 #include "core/canonical_math.h"
 #include "core/float16.h"
 #include "tests/support/random.h"
@@ -199,6 +200,68 @@ TEST(Float16, FromF32OverAllFloats) {
         0x477fefffu, 0x477ff000u, 0x7f7fffffu, 0x7f800000u, 0xff800000u, 0x7f800001u}) {
     ASSERT_NO_FATAL_FAILURE(ExpectF16(FromBits(bits)));
   }
+}
+
+// By the spacing of bf16 numbers about x, in arithmetic that is exact.
+uint16_t NearestBF16(float x) {
+  const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+  const double magnitude = std::fabs(static_cast<double>(x));
+  if (magnitude > std::numeric_limits<float>::max()) return sign | 0x7f80;
+  const int exponent = std::max(magnitude == 0 ? -126 : std::ilogb(magnitude), -126);
+  const double spacings = std::nearbyint(std::ldexp(magnitude, 7 - exponent));  // ties to even
+  // As for f16: 128 spacings are the implicit bit, 256 a carry, and past the last exponent
+  // infinity.
+  return static_cast<uint16_t>(sign + ((exponent + 126) << 7) + static_cast<int>(spacings));
+}
+
+void ExpectBF16(float x) {
+  if (x != x) {  // what fits of the bits, and quiet: an infinity must not come of it
+    const uint16_t expected = static_cast<uint16_t>(Bits(x) >> 16 | 0x40);
+    ASSERT_EQ(F32ToBF16(x), expected) << std::hex << Bits(x);
+    ASSERT_NE(BF16ToF32(expected), BF16ToF32(expected)) << std::hex << Bits(x);
+  } else {
+    ASSERT_EQ(F32ToBF16(x), NearestBF16(x)) << x << " " << std::hex << Bits(x);
+  }
+}
+
+TEST(BFloat16, EveryPatternToF32AndBack) {
+  for (uint32_t h = 0; h < 65536; ++h) {
+    const float widened = BF16ToF32(static_cast<uint16_t>(h));
+    ASSERT_EQ(Bits(widened), h << 16) << std::hex << h;
+    ASSERT_EQ(F32ToBF16(widened), widened != widened ? h | 0x40 : h) << std::hex << h;
+  }
+}
+
+// All ties and their neighbours, among them those of subnormals and the one to infinity.
+TEST(BFloat16, FromF32AtEveryTie) {
+  for (uint32_t h = 0; h < 65536; ++h) {
+    for (const uint32_t rest : {0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      ASSERT_NO_FATAL_FAILURE(ExpectBF16(FromBits(h << 16 | rest)));
+    }
+  }
+}
+
+TEST(BFloat16, FromF32OverAllFloats) {
+  constexpr uint64_t kStep = 1021;
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += kStep) {
+    ASSERT_NO_FATAL_FAILURE(ExpectBF16(FromBits(static_cast<uint32_t>(bits))));
+  }
+}
+
+TEST(BFloat16, FromF32Known) {
+  const struct {
+    uint32_t f32;
+    uint16_t bf16;
+  } cases[] = {{0x00000000u, 0x0000}, {0x80000000u, 0x8000},   // zeros
+               {0x00000001u, 0x0000}, {0x00008000u, 0x0000},   // a tie to an even 0
+               {0x00008001u, 0x0001}, {0x00018000u, 0x0002},   // subnormals; a tie to 2
+               {0x007fffffu, 0x0080}, {0x3f800000u, 0x3f80},   // to the least normal; one
+               {0x3f808000u, 0x3f80}, {0x3f818000u, 0x3f82},   // ties about one
+               {0x7f7f7fffu, 0x7f7f}, {0x7f7f8000u, 0x7f80},   // the last that is finite
+               {0xff7fffffu, 0xff80}, {0x7f800000u, 0x7f80},   // infinities
+               {0x7f800001u, 0x7fc0}, {0xff800001u, 0xffc0},   // NaNs with a low payload only
+               {0x7fc00000u, 0x7fc0}, {0x7fffffffu, 0x7fff}};  // and others
+  for (const auto& c : cases) EXPECT_EQ(F32ToBF16(FromBits(c.f32)), c.bf16) << std::hex << c.f32;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "backends/selected.h"
 #include "core/aligned_buffer.h"
+#include "core/bfloat16.h"
 #include "core/float16.h"
 #include "core/model_config.h"
 #include "core/model_view.h"
@@ -113,7 +114,7 @@ Rows LogitsOf(M model, size_t threads) {
 }
 
 TEST(MemoryViewTest, EqualsTheFile) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kF16}) {
+  for (const WeightType type : kComputableTypes) {
     for (const bool tied : {true, false}) {
       const TestModel model({.tied = tied});
       const TempTvl file(model.source(), type);
@@ -125,14 +126,14 @@ TEST(MemoryViewTest, EqualsTheFile) {
   }
 }
 
-// Weights that f16 holds exactly: then a mix of types must give the bits of f32.
+// Weights that f16 and bf16 hold exactly: then a mix of types must give the bits of f32.
 TEST(MemoryViewTest, WeightTypesMix) {
   const TestModel model({.tied = false});
   ModelSource rounded = model.source();
   std::deque<std::vector<float>> owned;
   const auto round = [&](MatrixSource& m) {
     std::vector<float>& values = owned.emplace_back(m.data, m.data + size_t{m.rows} * m.cols);
-    for (float& v : values) v = F16ToF32(F32ToF16(v));
+    for (float& v : values) v = BF16ToF32(F32ToBF16(F16ToF32(F32ToF16(v))));
     m.data = values.data();
   };
   round(rounded.embedding);
@@ -142,9 +143,10 @@ TEST(MemoryViewTest, WeightTypesMix) {
   round(rounded.classifier);
   const MemoryModel plain(rounded, [](size_t) { return WeightType::kF32; });
   const Rows expected = LogitsOf(plain.view(), 1);
-  for (const size_t modulus : {2, 3, 5}) {
+  constexpr size_t kTypes = std::size(kComputableTypes);
+  for (const size_t step : {1, 2, 5}) {
     const MemoryModel mixed(
-        rounded, [&](size_t i) { return i % modulus == 0 ? WeightType::kF32 : WeightType::kF16; });
+        rounded, [&](size_t i) { return kComputableTypes[(i / 2 + i * step) % kTypes]; });
     EXPECT_EQ(LogitsOf(mixed.view(), 2), expected);
   }
 }

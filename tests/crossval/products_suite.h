@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/scalar_reference/scalar_reference.h"
+#include "core/bfloat16.h"
 #include "core/float16.h"
 #include "core/kernel.h"
 #include "core/tensor_view.h"
@@ -21,8 +22,6 @@
 #include "tests/support/tile_builder.h"
 
 namespace tvl::testing {
-
-inline constexpr WeightType kWeightTypes[] = {WeightType::kF32, WeightType::kF16};
 
 // Inputs of a product: cols numbers, +0 up to the padding, poison beyond.
 inline GuardedBuffer<float> Inputs(size_t cols, Fill fill, Random& random, size_t offset = 0) {
@@ -98,7 +97,7 @@ TYPED_TEST_SUITE_P(ProductsTest);
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryShape) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t rows : {1, 2, 15, 16, 17, 31, 32, 33, 48, 172}) {
       for (const size_t cols : {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 64, 172, 260}) {
         for (const Fill fill : {Fill::kNormal, Fill::kCancelling}) {
@@ -115,7 +114,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryShape) {
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryKindOfNumber) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t cols : {5, 16, 172}) {
       for (const Fill weights : kFills) {
         for (const Fill inputs : kFills) {
@@ -132,7 +131,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryKindOfNumber) {
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryRangeOfPanels) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t rows : {16, 33, 100}) {
       const OwnedTiles w(type, rows, 20, Fill::kCancelling, random);
       const GuardedBuffer<float> x = Inputs(20, Fill::kCancelling, random);
@@ -145,7 +144,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryRangeOfPanels) {
 // poison, as those of the K cache may.
 TYPED_TEST_P(ProductsTest, GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t gap : {64, 4096, 65536}) {
       const OwnedTiles w(type, 42, 36, gap);
       FillWeights(w.view(), Fill::kNormal, random);
@@ -163,7 +162,7 @@ TYPED_TEST_P(ProductsTest, GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart
 
 TYPED_TEST_P(ProductsTest, GemvOfInterleavedPairs) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t rows : {8, 32, 40, 80, 172}) {
       const OwnedTilePair pair(type, rows, 24);
       FillWeights(pair.view().first, Fill::kCancelling, random);
@@ -185,7 +184,7 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryNumberOfTokens) {
   struct Shape {
     size_t rows, cols;
   };
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const Shape& shape : {Shape{1, 1}, {17, 6}, {33, 64}, {16, 128}, {20, 132}, {15, 260}}) {
       for (const size_t tokens : kTokens) {
         SCOPED_TRACE(::testing::Message()
@@ -210,7 +209,7 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryNumberOfTokens) {
 
 TYPED_TEST_P(ProductsTest, GemmOfEveryKindOfNumberAndRange) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const Fill weights : kFills) {
       for (const Fill inputs : kFills) {
         SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << FillName(weights)
@@ -226,31 +225,37 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryKindOfNumberAndRange) {
 }
 
 // One pattern to a row: a NaN keeps to itself.
-TYPED_TEST_P(ProductsTest, EveryF16Weight) {
+TYPED_TEST_P(ProductsTest, EveryWeightOf16Bits) {
   constexpr size_t kPatterns = 65536;
   Random random;
-  const OwnedTiles w(WeightType::kF16, kPatterns, 4);
-  for (size_t i = 0; i < kPatterns; ++i)
-    SetWeightBits(w.view(), i, i % 4, static_cast<uint16_t>(i));
-  const GuardedBuffer<float> x = Inputs(4 * 3, Fill::kNormal, random);
-  ASSERT_NO_FATAL_FAILURE(this->ExpectGemvEqual(w.view(), x.data()));
-  ASSERT_NO_FATAL_FAILURE(this->ExpectGemmEqual(w.view(), {0, w.view().panels()}, x.data(), 4, 3));
+  for (const WeightType type : {WeightType::kF16, WeightType::kBF16}) {
+    SCOPED_TRACE(WeightTypeName(type));
+    const OwnedTiles w(type, kPatterns, 4);
+    for (size_t i = 0; i < kPatterns; ++i)
+      SetWeightBits(w.view(), i, i % 4, static_cast<uint16_t>(i));
+    const GuardedBuffer<float> x = Inputs(4 * 3, Fill::kNormal, random);
+    ASSERT_NO_FATAL_FAILURE(this->ExpectGemvEqual(w.view(), x.data()));
+    ASSERT_NO_FATAL_FAILURE(
+        this->ExpectGemmEqual(w.view(), {0, w.view().panels()}, x.data(), 4, 3));
 
-  GuardedBuffer<float> ones(4);
-  for (float& one : ones.span()) one = 1;
-  std::vector<float> widened(kPatterns);
-  Gemv<TypeParam>(w.view(), {0, w.view().panels()}, ones.data(), widened.data());
-  for (size_t i = 0; i < kPatterns; ++i) {
-    ASSERT_TRUE(Equal(widened[i], F16ToF32(static_cast<uint16_t>(i)))) << std::hex << i;
-    float row[4];
-    EmbedRow<TypeParam>(w.view(), i, row);
-    ASSERT_TRUE(Equal(row[i % 4], F16ToF32(static_cast<uint16_t>(i)))) << std::hex << i;
+    GuardedBuffer<float> ones(4);
+    for (float& one : ones.span()) one = 1;
+    std::vector<float> widened(kPatterns);
+    Gemv<TypeParam>(w.view(), {0, w.view().panels()}, ones.data(), widened.data());
+    for (size_t i = 0; i < kPatterns; ++i) {
+      const uint16_t bits = static_cast<uint16_t>(i);
+      const float expected = type == WeightType::kF16 ? F16ToF32(bits) : BF16ToF32(bits);
+      ASSERT_TRUE(Equal(widened[i], expected)) << std::hex << i;
+      float row[4];
+      EmbedRow<TypeParam>(w.view(), i, row);
+      ASSERT_TRUE(Equal(row[i % 4], expected)) << std::hex << i;
+    }
   }
 }
 
 TYPED_TEST_P(ProductsTest, EmbeddingRows) {
   Random random;
-  for (const WeightType type : kWeightTypes) {
+  for (const WeightType type : kComputableTypes) {
     for (const size_t cols : {1, 3, 4, 5, 16, 17, 64, 172}) {
       const OwnedTiles w(type, 35, cols, Fill::kSpecial, random);
       for (size_t row = 0; row < 35; ++row) {
@@ -269,7 +274,7 @@ REGISTER_TYPED_TEST_SUITE_P(ProductsTest, GemvOfEveryShape, GemvOfEveryKindOfNum
                             GemvOfEveryRangeOfPanels,
                             GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart,
                             GemvOfInterleavedPairs, GemmOfEveryNumberOfTokens,
-                            GemmOfEveryKindOfNumberAndRange, EveryF16Weight, EmbeddingRows);
+                            GemmOfEveryKindOfNumberAndRange, EveryWeightOf16Bits, EmbeddingRows);
 
 }  // namespace tvl::testing
 

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <span>
 
+#include "core/bfloat16.h"
 #include "core/float16.h"
 #include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
+#include "core/tile_weight.h"
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/random.h"
 
@@ -20,24 +22,27 @@ namespace tvl::testing {
 // and columns of the padding can be written, too.
 inline void SetWeight(const TileMatrix& w, size_t row, size_t col, float value) {
   std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
-  if (w.type == WeightType::kF32) {
-    reinterpret_cast<float*>(panel)[TileIndexF32(row % kPanelRows, col)] = value;
-  } else {
-    reinterpret_cast<uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)] = F32ToF16(value);
-  }
+  const size_t r = row % kPanelRows;
+  float* singles = reinterpret_cast<float*>(panel);
+  uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
+  if (w.type == WeightType::kF32) singles[TileIndexF32(r, col)] = value;
+  if (w.type == WeightType::kF16) halves[TileIndexF16(r, col)] = F32ToF16(value);
+  if (w.type == WeightType::kBF16) halves[TileIndexBF16(r, col)] = F32ToBF16(value);
 }
 
-// One f16 weight by its bits.
+// One f16 or bf16 weight by its bits.
 inline void SetWeightBits(const TileMatrix& w, size_t row, size_t col, uint16_t bits) {
-  std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
-  reinterpret_cast<uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)] = bits;
+  uint16_t* halves = reinterpret_cast<uint16_t*>(const_cast<std::byte*>(w.Panel(row / kPanelRows)));
+  const size_t r = row % kPanelRows;
+  halves[w.type == WeightType::kF16 ? TileIndexF16(r, col) : TileIndexBF16(r, col)] = bits;
 }
 
 inline float WeightAt(const TileMatrix& w, size_t row, size_t col) {
-  const std::byte* panel = w.Panel(row / kPanelRows);
-  if (w.type == WeightType::kF32)
-    return reinterpret_cast<const float*>(panel)[TileIndexF32(row % kPanelRows, col)];
-  return F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row % kPanelRows, col)]);
+  float weight = 0;
+  WithWeightType(w.type, [&]<WeightType W>() {
+    weight = PanelWeight<W>(w.Panel(row / kPanelRows), row % kPanelRows, col);
+  });
+  return weight;
 }
 
 inline void FillWeights(const TileMatrix& w, Fill fill, Random& random) {
