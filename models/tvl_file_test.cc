@@ -9,10 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/bfloat16.h"
 #include "core/float16.h"
 #include "core/tile.h"
 #include "gtest/gtest.h"
 #include "models/import/llama2c.h"
+#include "models/tile_packer.h"
 #include "models/tvl_format.h"
 #include "models/tvl_reader.h"
 #include "models/tvl_writer.h"
@@ -73,9 +75,9 @@ size_t SourceRow(const MatrixSource& m, size_t r) {
 // units from one unit of the matrix to its next.
 void ExpectMatrix(const TensorInfo& t, const MatrixSource& m, size_t first_unit, size_t unit_step,
                   size_t panels) {
-  const bool half = t.type == static_cast<uint32_t>(WeightType::kF16);
+  const WeightType type = static_cast<WeightType>(t.type);
   const size_t kp = (m.cols + 3) / 4 * 4;
-  const size_t panel_bytes = kp * 16 * (half ? 2 : 4);
+  const size_t panel_bytes = kp * 16 * (type == WeightType::kF32 ? 4 : 2);
   for (size_t p = 0; p < panels; ++p) {
     const std::byte* panel =
         t.data.data() + ((first_unit + p / 2 * unit_step) * 2 + p % 2) * panel_bytes;
@@ -84,14 +86,17 @@ void ExpectMatrix(const TensorInfo& t, const MatrixSource& m, size_t first_unit,
         const size_t row = 16 * p + r;
         float expected = 0;
         if (row < m.rows && k < m.cols) expected = m.data[SourceRow(m, row) * m.cols + k];
-        if (half) {
-          uint16_t bits;
-          std::memcpy(&bits, panel + 2 * (16 * k + r), sizeof(bits));
-          ASSERT_EQ(bits, F32ToF16(expected)) << t.name << " row " << row << " k " << k;
-        } else {
+        if (type == WeightType::kF32) {
           ASSERT_EQ(std::memcmp(panel + 4 * (16 * k + r), &expected, 4), 0)
               << t.name << " row " << row << " k " << k;
+          continue;
         }
+        const bool f16 = type == WeightType::kF16;
+        uint16_t bits;
+        std::memcpy(&bits, panel + 2 * (f16 ? 16 * k + r : 32 * (k / 2) + 2 * r + k % 2),
+                    sizeof(bits));
+        ASSERT_EQ(bits, f16 ? F32ToF16(expected) : F32ToBF16(expected))
+            << t.name << " row " << row << " k " << k;
       }
     }
   }
@@ -158,7 +163,7 @@ void ExpectTensor(const TensorInfo& t, const Expected& e, WeightType type) {
 
 TEST(TvlFileTest, EveryTensorSurvivesTheRoundTrip) {
   for (const TestShape& shape : kShapes) {
-    for (const WeightType type : {WeightType::kF32, WeightType::kF16}) {
+    for (const WeightType type : kPackableTypes) {
       SCOPED_TRACE(
           absl::StrCat("dim ", shape.dim, " hidden ", shape.hidden_dim, " ", WeightTypeName(type)));
       const TestModel model(shape);
@@ -265,7 +270,9 @@ TEST(TvlFileTest, SameBytesEverywhere) {
   const struct {
     WeightType type;
     uint64_t hash;
-  } cases[] = {{WeightType::kF32, 3738273575831366809u}, {WeightType::kF16, 4192541546780187798u}};
+  } cases[] = {{WeightType::kF32, 3738273575831366809u},
+               {WeightType::kF16, 4192541546780187798u},
+               {WeightType::kBF16, 16076287808364806426u}};
   for (const auto& c : cases) {
     const TempTvl first(model.source(), c.type), second(model.source(), c.type);
     EXPECT_EQ(XXH3_64bits(first.bytes().data(), first.bytes().size()), c.hash);
@@ -273,23 +280,36 @@ TEST(TvlFileTest, SameBytesEverywhere) {
   }
 }
 
-TEST(TvlFileTest, F16RoundsToNearestEvenAndKeepsSpecialValues) {
-  TestModel model({});
+TEST(TvlFileTest, HalvesRoundToNearestEvenAndKeepSpecialValues) {
+  const struct {
+    float number;
+    uint16_t f16;
+    uint16_t bf16;
+  } cases[] = {
+      {1.0f, 0x3c00, 0x3f80},      {0x1.002p0f, 0x3c00, 0x3f80}, {0x1.006p0f, 0x3c02, 0x3f80},
+      {0x1.01p0f, 0x3c04, 0x3f80}, {0x1.03p0f, 0x3c0c, 0x3f82},  {65519.0f, 0x7bff, 0x4780},
+      {65520.0f, 0x7c00, 0x4780},  {-1e30f, 0xfc00, 0xf14a},     {0x1p-24f, 0x0001, 0x3380},
+      {0x1p-25f, 0x0000, 0x3300},  {0x1.8p-25f, 0x0001, 0x3340}, {-0.0f, 0x8000, 0x8000},
+      {3.4e38f, 0x7c00, 0x7f80}};
   // A matrix of chosen numbers in place of the first layer's wo.
   std::vector<float> values(36 * 36, 0.0f);
-  const float chosen[] = {1.0f,   0x1.002p0f, 0x1.006p0f, 65519.0f,   65520.0f,
-                          -1e30f, 0x1p-24f,   0x1p-25f,   0x1.8p-25f, -0.0f};
-  const uint16_t rounded[] = {0x3c00, 0x3c00, 0x3c02, 0x7bff, 0x7c00,
-                              0xfc00, 0x0001, 0x0000, 0x0001, 0x8000};
-  std::memcpy(values.data(), chosen, sizeof(chosen));
+  for (size_t k = 0; k < std::size(cases); ++k) values[k] = cases[k].number;
+  const TestModel model({});
   ModelSource source = model.source();
   source.layers[0].wo.data = values.data();
-  const TempTvl file(source, WeightType::kF16);
-  const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  const auto* panel = reinterpret_cast<const uint16_t*>(reader->view().layer(0).wo.Panel(0));
-  for (size_t k = 0; k < std::size(rounded); ++k)
-    EXPECT_EQ(panel[TileIndexF16(0, k)], rounded[k]) << chosen[k];
+  for (const WeightType type : {WeightType::kF16, WeightType::kBF16}) {
+    const TempTvl file(source, type);
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    const auto* panel = reinterpret_cast<const uint16_t*>(reader->view().layer(0).wo.Panel(0));
+    for (size_t k = 0; k < std::size(cases); ++k) {
+      if (type == WeightType::kF16) {
+        EXPECT_EQ(panel[TileIndexF16(0, k)], cases[k].f16) << cases[k].number;
+      } else {
+        EXPECT_EQ(panel[TileIndexBF16(0, k)], cases[k].bf16) << cases[k].number;
+      }
+    }
+  }
 }
 
 }  // namespace

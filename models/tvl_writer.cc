@@ -206,7 +206,7 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   if (absl::Status s = ValidateModelConfig(model.config); !s.ok()) return s;
   if (!IsPackable(options.type)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("weight type ", WeightTypeName(options.type), ": expected f32 or f16"));
+        absl::StrCat("weight type ", WeightTypeName(options.type), ": expected f32, f16 or bf16"));
   }
   const std::vector<Tensor> tensors = ListTensors(model);
   const format::Config config = EncodeConfig(model.config);

@@ -61,7 +61,7 @@ struct ModelSource {
 };
 
 struct TvlWriteOptions {
-  WeightType type = WeightType::kF32;  // of all matrices; f32 or f16
+  WeightType type = WeightType::kF32;  // of all matrices; see kPackableTypes
   // Called now and then with the bytes of tensor data written and their total. False stops the
   // writing: Cancelled.
   std::function<bool(uint64_t done, uint64_t total)> progress;

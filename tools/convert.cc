@@ -12,6 +12,7 @@
 #include "core/tile.h"
 #include "models/import/llama2c.h"
 #include "models/import/llama2c_tokenizer.h"
+#include "models/tile_packer.h"
 #include "models/tokenizer/tokenizer_section.h"
 #include "models/tvl_writer.h"
 #include "tools/command.h"
@@ -27,7 +28,7 @@ struct Options {
   std::string in;
   std::string out;
   std::string tokenizer;
-  std::string dtype = "f32";
+  WeightType dtype = WeightType::kF32;
 };
 
 absl::Status InFile(const std::string& file, const absl::Status& status) {
@@ -67,7 +68,7 @@ absl::Status Run(const Options& options) {
     const InterruptGuard guard;
     Progress progress("converting");
     TvlWriteOptions write;
-    write.type = options.dtype == "f16" ? WeightType::kF16 : WeightType::kF32;
+    write.type = options.dtype;
     write.progress = [&](uint64_t done, uint64_t total) {
       progress.Update(done, total);
       return !InterruptGuard::interrupted();
@@ -78,7 +79,8 @@ absl::Status Run(const Options& options) {
   }
   PrintNote(absl::StrCat(options.in, " (", FormatBytes(checkpoint->bytes().size()), ") -> ",
                          options.out, " (", FormatBytes(FileBytes(options.out)), ", ",
-                         options.dtype, ") in ", FormatSeconds(watch.seconds()), "\n"));
+                         WeightTypeName(options.dtype), ") in ", FormatSeconds(watch.seconds()),
+                         "\n"));
   return absl::OkStatus();
 }
 
@@ -103,15 +105,17 @@ void AddConvert(CLI::App& app, Action* action) {
       ->required()
       ->type_name("FILE");
   const auto parse = [options](const std::string& text) {
-    if (text != "f32" && text != "f16") {
-      throw CLI::ValidationError("--dtype",
-                                 absl::StrCat("expected f32 or f16, found '", text, "'"));
+    for (const WeightType type : kPackableTypes) {
+      if (text != WeightTypeName(type)) continue;
+      options->dtype = type;
+      return;
     }
-    options->dtype = text;
+    throw CLI::ValidationError("--dtype",
+                               absl::StrCat("expected f32, f16 or bf16, found '", text, "'"));
   };
   sub->add_option_function<std::string>(
-         "--dtype", parse, "f32 keeps the weights, f16 halves their size (default: f32)")
-      ->type_name("f32|f16");
+         "--dtype", parse, "f32 keeps the weights, f16 and bf16 halve their size (default: f32)")
+      ->type_name("f32|f16|bf16");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

@@ -11,7 +11,7 @@ model=$scratch/model.tvl
 nothing_left() { ! compgen -G "$scratch/*.tmp*" >/dev/null || failed "a temporary file was left behind"; }
 
 # A line of summary on stderr, nothing on stdout, the same bytes every time.
-for dtype in f32 f16; do
+for dtype in f32 f16 bf16; do
   run $tvl convert "$in" "$scratch/$dtype.tvl" --tokenizer "$tok" --dtype $dtype
   expect_code 0
   expect_no_stdout
@@ -26,6 +26,9 @@ for dtype in f32 f16; do
   expect_code 0
 done
 cmp -s "$scratch/f32.tvl" "$scratch/f16.tvl" && failed "expected f32 and f16 to differ"
+cmp -s "$scratch/f16.tvl" "$scratch/bf16.tvl" && failed "expected f16 and bf16 to differ"
+run $tvl inspect "$scratch/bf16.tvl"
+expect_stdout_has " bf16 "
 run $tvl convert "$in" "$scratch/default.tvl" --tokenizer "$tok"
 cmp -s "$scratch/default.tvl" "$scratch/f32.tvl" || failed "expected f32 by default"
 run $tvl convert "$scratch/untied.bin" "$scratch/untied.tvl" --tokenizer "$tok"

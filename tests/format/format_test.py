@@ -34,8 +34,9 @@ class Checkpoint:
         self.data = struct.pack("<7i", dim, hidden, layers, heads, kv_heads, vocab if tied else -vocab, context)
 
         def take(rows, cols):
-            # Among ordinary numbers some that f16 cannot hold, or not exactly.
+            # Among ordinary numbers some that f16 or bf16 cannot hold, or not exactly.
             special = [0.0, -0.0, 65504.0, 65519.0, 1e-8, -6e-8, 2.0**-14, 1.00048828125, 1.00146484375]
+            special += [1.00390625, -1.01171875, f32(1e-40), f32(3.4e38)]
             pick = lambda: rng.choice(special) if rng.random() < 0.05 else f32(rng.gauss(0, 0.3))
             matrix = [[pick() for _ in range(cols)] for _ in range(rows)]
             self.data += b"".join(bits(row) for row in matrix)
@@ -106,6 +107,14 @@ def as_f16(value):
         return float("inf") if value > 0 else float("-inf")
 
 
+def as_bf16(value):
+    """The nearer of the two bf16 about an f32, the even one of a tie."""
+    word = struct.unpack("<I", struct.pack("<f", value))[0]
+    below, rest = divmod(word, 65536)
+    nearest = below + (rest > 32768 or (rest == 32768 and below % 2 == 1))
+    return struct.unpack("<f", struct.pack("<I", nearest << 16))[0]
+
+
 SHAPES = [
     dict(dim=36, hidden=50, layers=2, heads=6, kv_heads=2, vocab=300, context=24, tied=True, seed=1),
     dict(dim=20, hidden=33, layers=1, heads=2, kv_heads=2, vocab=263, context=9, tied=False, seed=2),
@@ -127,7 +136,7 @@ class FormatTest(unittest.TestCase):
     def test_every_tensor(self):
         for shape in SHAPES:
             checkpoint = Checkpoint(**shape)
-            for dtype in ("f32", "f16"):
+            for dtype in ("f32", "f16", "bf16"):
                 with self.subTest(dtype=dtype, **shape):
                     model, pieces, scores = self.convert(checkpoint, dtype)
                     self.check_config(model.config, checkpoint)
@@ -158,7 +167,7 @@ class FormatTest(unittest.TestCase):
                 for i, value in enumerate(tensor.matrices[0][0]):
                     self.assertAlmostEqual(value * 10000 ** (2 * i / d), 1, delta=1e-7)
                 continue
-            rounded = as_f16 if tensor.kind == "f16" else lambda x: x
+            rounded = {"f16": as_f16, "bf16": as_bf16}.get(tensor.kind, lambda x: x)
             found = tensor.matrices
             self.assertEqual(len(found), len(matrices), name)
             for f, e in zip(found, matrices):

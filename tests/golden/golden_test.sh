@@ -9,9 +9,12 @@ $tvl convert "$2" "$model" --tokenizer "$3" --dtype f32
 $tvl generate -m "$model" --temperature 0 -n 200 >"$TEST_TMPDIR/text"
 cmp "$TEST_TMPDIR/text" tests/golden/stories260K.txt
 
-expected=$(sed -n 's/^stories260K-f32 //p' tests/golden/fingerprints.txt)
-actual=$($tvl fingerprint -m "$model")
-[ "$actual" = "$expected" ] || {
-  echo "tvl fingerprint: expected $expected, found $actual"
-  exit 1
-}
+for dtype in f32 bf16; do
+  $tvl convert "$2" "$model" --tokenizer "$3" --dtype $dtype
+  expected=$(sed -n "s/^stories260K-$dtype //p" tests/golden/fingerprints.txt)
+  actual=$($tvl fingerprint -m "$model")
+  [ "$actual" = "$expected" ] || {
+    echo "tvl fingerprint of $dtype weights: expected $expected, found $actual"
+    exit 1
+  }
+done

@@ -1,5 +1,5 @@
-// A model of another project, llama2.c's stories260K, in f32: its expected text and its
-// fingerprint. Built once per backend (see BUILD). Arguments: the checkpoint and its tokenizer.
+// A model of another project, llama2.c's stories260K: its expected text in f32, and its
+// fingerprints. Built once per backend (see BUILD). Arguments: the checkpoint and its tokenizer.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "backend_choice.h"
 #include "core/mapped_file.h"
+#include "core/tile.h"
 #include "gtest/gtest.h"
 #include "models/import/llama2c.h"
 #include "models/import/llama2c_tokenizer.h"
@@ -30,7 +31,6 @@ const char* g_tokenizer = nullptr;
 class Stories260kGoldenTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    path_ = testing::TempDir() + "stories260K.tvl";
     const auto file = MappedFile::Open(g_checkpoint);
     ASSERT_TRUE(file.ok()) << file.status();
     const auto vocabulary = MappedFile::Open(g_tokenizer);
@@ -39,17 +39,24 @@ class Stories260kGoldenTest : public testing::Test {
     ASSERT_TRUE(model.ok()) << model.status();
     const auto tokenizer = ImportLlama2cTokenizer(vocabulary->bytes(), model->config.vocab_size);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-    const absl::Status written = WriteTvl(*model, SerializeTokenizer(*tokenizer), path_, {});
-    ASSERT_TRUE(written.ok()) << written;
+    for (const WeightType type : {WeightType::kF32, WeightType::kBF16}) {
+      TvlWriteOptions options;
+      options.type = type;
+      const absl::Status written =
+          WriteTvl(*model, SerializeTokenizer(*tokenizer), Path(type), options);
+      ASSERT_TRUE(written.ok()) << written;
+    }
   }
 
-  static std::string path_;
+  // What fingerprints.txt calls the model with weights of this type.
+  static std::string Name(WeightType type) {
+    return std::string("stories260K-") + WeightTypeName(type);
+  }
+  static std::string Path(WeightType type) { return testing::TempDir() + Name(type) + ".tvl"; }
 };
 
-std::string Stories260kGoldenTest::path_;
-
 TEST_F(Stories260kGoldenTest, Text) {
-  auto engine = OpenModel<SelectedKernel>(path_, 2);
+  auto engine = OpenModel<SelectedKernel>(Path(WeightType::kF32), 2);
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
@@ -69,11 +76,13 @@ TEST_F(Stories260kGoldenTest, Text) {
 }
 
 TEST_F(Stories260kGoldenTest, Fingerprint) {
-  for (const size_t threads : {1, 2, 3}) {
-    for (const uint64_t chunk : {64, 5, 1}) {
-      EXPECT_EQ(FingerprintText<SelectedKernel>(path_, threads, chunk),
-                GoldenFingerprint("stories260K-f32"))
-          << threads << " threads, chunks of " << chunk;
+  for (const WeightType type : {WeightType::kF32, WeightType::kBF16}) {
+    for (const size_t threads : {1, 2, 3}) {
+      for (const uint64_t chunk : {64, 5, 1}) {
+        EXPECT_EQ(FingerprintText<SelectedKernel>(Path(type), threads, chunk),
+                  GoldenFingerprint(Name(type)))
+            << WeightTypeName(type) << ", " << threads << " threads, chunks of " << chunk;
+      }
     }
   }
 }

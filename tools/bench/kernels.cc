@@ -34,7 +34,8 @@ AlignedBuffer<std::byte> OnesPanels(size_t bytes) {
     for (size_t i = 0; i < bytes / sizeof(float); ++i) w[i] = 1.0f;
   } else {
     uint16_t* w = reinterpret_cast<uint16_t*>(weights.data());
-    for (size_t i = 0; i < bytes / sizeof(uint16_t); ++i) w[i] = 0x3c00;
+    for (size_t i = 0; i < bytes / sizeof(uint16_t); ++i)
+      w[i] = W == WeightType::kF16 ? 0x3c00 : 0x3f80;
   }
   return weights;
 }
@@ -76,6 +77,7 @@ void Gemv(benchmark::State& state) {
 }
 BENCHMARK_TEMPLATE(Gemv, WeightType::kF32)->Name("Gemv/f32")->Arg(768)->Arg(2048);
 BENCHMARK_TEMPLATE(Gemv, WeightType::kF16)->Name("Gemv/f16")->Arg(768)->Arg(2048);
+BENCHMARK_TEMPLATE(Gemv, WeightType::kBF16)->Name("Gemv/bf16")->Arg(768)->Arg(2048);
 
 template <WeightType W>
 void Gemm(benchmark::State& state) {
@@ -96,6 +98,7 @@ void Gemm(benchmark::State& state) {
 }
 BENCHMARK_TEMPLATE(Gemm, WeightType::kF32)->Name("Gemm/f32")->Arg(6)->Arg(64);
 BENCHMARK_TEMPLATE(Gemm, WeightType::kF16)->Name("Gemm/f16")->Arg(6)->Arg(64);
+BENCHMARK_TEMPLATE(Gemm, WeightType::kBF16)->Name("Gemm/bf16")->Arg(6)->Arg(64);
 
 void Attention(benchmark::State& state) {
   constexpr size_t kHeadDim = 64;
