@@ -84,6 +84,13 @@ TEST(TileTest, LineOfF16HoldsAnEvenKAndTheNext) {
   EXPECT_EQ((TileIndexF16(15, 11) + 1) * 2, PanelBytes(WeightType::kF16, 12));
 }
 
+TEST(TileTest, LineOfBF16HoldsPairsOfK) {
+  EXPECT_EQ(TileIndexBF16(5, 0), 10u);
+  EXPECT_EQ(TileIndexBF16(5, 1), 11u);
+  EXPECT_EQ(TileIndexBF16(5, 2) * 2, 64u + 4 * 5);  // in bytes: the second line
+  EXPECT_EQ((TileIndexBF16(15, 11) + 1) * 2, PanelBytes(WeightType::kBF16, 12));
+}
+
 TEST(TensorViewTest, DensePanelsFollowEachOther) {
   std::vector<std::byte> memory(1);
   for (const WeightType type : kTypes) {

@@ -14,7 +14,7 @@
 
 namespace tvl::testing {
 
-// A NaN as one f32 and as two f16.
+// A NaN as one f32 and as two f16 or bf16.
 inline constexpr uint32_t kPoison = 0x7fff7fff;
 
 inline void Poison(void* data, size_t bytes) {
