@@ -5,13 +5,15 @@
 #include "core/sampler.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
+#include "samplers/chain.h"
+#include "samplers/draw.h"
 #include "samplers/greedy.h"
-#include "samplers/temperature.h"
+#include "samplers/top_k.h"
 
 namespace {
 
 static_assert(tvl::Sampler<NoRepeat<tvl::Greedy>>);
-static_assert(tvl::Sampler<NoRepeat<tvl::Temperature>>);
+static_assert(tvl::Sampler<NoRepeat<tvl::Draw>>);
 static_assert(tvl::Sampler<NoRepeat<NoRepeat<tvl::Greedy>>>);
 
 // The token after `past` where 3 is likelier than 2, 2 than 1 and 1 than 0.
@@ -35,9 +37,17 @@ TEST(NoRepeatTest, OnlyAWholeRunCounts) {
   EXPECT_EQ(After({0, 1, 3, 0, 1}, 3), 2);
 }
 
+TEST(NoRepeatTest, EndsAChain) {
+  tvl::Chain sampler(tvl::TopK(2), NoRepeat(1, tvl::Greedy()));
+  static_assert(tvl::Sampler<decltype(sampler)>);
+  std::vector<float> logits = {0, 1, 2, 3};
+  const std::vector<tvl::TokenId> past = {3};
+  EXPECT_EQ(sampler.Sample(logits, {.tokens = past}), 2);
+}
+
 TEST(NoRepeatTest, ResetReachesTheNext) {
   std::vector<tvl::TokenId> drawn[2];
-  NoRepeat sampler(1, tvl::Temperature(1));
+  NoRepeat sampler(1, tvl::Draw(1));
   for (auto& tokens : drawn) {
     sampler.Reset(7);
     for (uint64_t step = 0; step < 20; ++step) {
