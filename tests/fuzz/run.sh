@@ -19,11 +19,13 @@ trap 'rm -rf "$scratch"' EXIT
 labels=()
 for target in "${targets[@]}"; do labels+=("//tests/fuzz:${target}_fuzz"); done
 ./bazelw build --config=fuzz "${labels[@]}" </dev/null || exit 1
+# bazel-bin points elsewhere after the next build with another config.
+for target in "${targets[@]}"; do cp -L "bazel-bin/tests/fuzz/${target}_fuzz" "$scratch/" || exit 1; done
 
 # Nothing here may need more memory than its input gives reason to.
 mkdir -p tests/fuzz/found
 fuzz() {
-  TEST_TMPDIR=$scratch "bazel-bin/tests/fuzz/$1_fuzz" "$scratch/seeds/$1" \
+  TEST_TMPDIR=$scratch "$scratch/$1_fuzz" "$scratch/seeds/$1" \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
     -max_len=131072 -print_final_stats=1 -artifact_prefix="tests/fuzz/found/$1-" >"$scratch/$1.log" 2>&1
   echo $? >"$scratch/$1.status"
