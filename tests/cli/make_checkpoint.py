@@ -100,13 +100,22 @@ def checkpoint(path, shape, kind, version):
             file.write(quantised[name] if version == 2 and matrix else plain[name])
 
 
+def vocabulary(path, pieces, scores):
+    """Writes a tokenizer.bin."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<i", max(map(len, pieces))))
+        file.write(b"".join(struct.pack("<fi", score, len(piece)) + piece for piece, score in zip(pieces, scores)))
+
+
 def tokenizer(path):
     pieces = [b"<unk>", b"\n<s>\n", b"\n</s>\n"] + [b"<0x%02X>" % byte for byte in range(256)]
     pieces += [b"%c" % (32 + i) for i in range(VOCABULARY - len(pieces))]
-    with open(path, "wb") as file:
-        file.write(struct.pack("<i", max(map(len, pieces))))
-        for i, piece in enumerate(pieces):
-            file.write(struct.pack("<fi", -float(i), len(piece)) + piece)
+    vocabulary(path, pieces, falling(pieces))
+
+
+def falling(pieces):
+    """Scores of which the first is the best."""
+    return [-float(i) for i in range(len(pieces))]
 
 
 def main(kind, model_path, tokenizer_path, version="0"):

@@ -6,6 +6,8 @@ Piece 0, which such a model says for ever, has LENGTH bytes; the next ones are a
 import struct
 import sys
 
+import make_checkpoint
+
 pieces, length = int(sys.argv[1]), int(sys.argv[2])
 model_path, tokenizer_path = sys.argv[3:]
 
@@ -16,6 +18,4 @@ with open(model_path, "wb") as file:
 
 names = [b"u" * length, b"<s>", b"</s>"] + [b"<0x%02X>" % byte for byte in range(256)]
 names = names[:pieces] + [b"%d" % i for i in range(pieces - len(names))]
-with open(tokenizer_path, "wb") as file:
-    file.write(struct.pack("<i", max(map(len, names))))
-    file.write(b"".join(struct.pack("<fi", -1.0, len(name)) + name for name in names))
+make_checkpoint.vocabulary(tokenizer_path, names, [-1.0] * len(names))

@@ -17,13 +17,6 @@ def seed(folder, target, name):
     return os.path.join(folder, target, name)
 
 
-def vocabulary(path, pieces):
-    with open(path, "wb") as file:
-        file.write(struct.pack("<i", max(map(len, pieces))))
-        for i, piece in enumerate(pieces):
-            file.write(struct.pack("<fi", -float(i), len(piece)) + piece)
-
-
 def main(folder, *tvl):
     os.makedirs(folder, exist_ok=True)
     letters = [b"<unk>", b"<s>", b"</s>", b"a", b"b", b" a", b"ab"]
@@ -31,7 +24,7 @@ def main(folder, *tvl):
     for size, pieces in (("small", letters), ("bytes", fallback)):
         count = len(pieces)
         plain = os.path.join(folder, size + ".bin")
-        vocabulary(plain, pieces)
+        make_checkpoint.vocabulary(plain, pieces, make_checkpoint.falling(pieces))
         with open(plain, "rb") as file, open(seed(folder, "tokenizer", size), "wb") as out:
             out.write(struct.pack("<H", count) + file.read())
         make_checkpoint.VOCABULARY = count
