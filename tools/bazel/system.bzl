@@ -7,27 +7,19 @@ something that is built needs it, with a sentence that names the package; nothin
 
 load("//tools/bazel:host.bzl", "host_cpu", "host_os", "words")
 
-def _library(debian, brew, pkg_config, archives = []):
-    return struct(debian = debian, brew = brew, pkg_config = pkg_config, archives = archives)
+def _library(debian, brew, pkg_config):
+    return struct(debian = debian, brew = brew, pkg_config = pkg_config)
 
 def _absl(name):
     return _library("libabsl-dev", "abseil", "absl_" + name)
 
-# Target -> Debian package, Homebrew formula, pkg-config module, further archives before its own.
+# Target -> Debian package, Homebrew formula, pkg-config module.
 _LIBRARIES = {
-    "absl_flat_hash_map": _absl("flat_hash_map"),
-    "absl_flat_hash_set": _absl("flat_hash_set"),
-    "absl_function_ref": _absl("function_ref"),
-    "absl_inlined_vector": _absl("inlined_vector"),
-    "absl_span": _absl("span"),
     "absl_status": _absl("status"),
     "absl_statusor": _absl("statusor"),
     "absl_str_format": _absl("str_format"),
     "absl_strings": _absl("strings"),
-    "absl_synchronization": _absl("synchronization"),
-    "absl_time": _absl("time"),
     "benchmark": _library("libbenchmark-dev", "google-benchmark", "benchmark"),
-    "benchmark_main": _library("libbenchmark-dev", "google-benchmark", "benchmark", ["benchmark_main"]),
     "cli11": _library("libcli11-dev", "cli11", "CLI11"),
     "gmock": _library("libgmock-dev", "googletest", "gmock"),
     "gtest": _library("libgtest-dev", "googletest", "gtest"),
@@ -157,7 +149,6 @@ def _define(repository_ctx, os, cpu, cross_cpu, name, library):
 
     compile_flags = _pkg_config(repository_ctx, cross_cpu, ["--cflags", module])
     link_flags = _pkg_config(repository_ctx, cross_cpu, ["--libs"] + (["--static"] if os == "linux" else []) + [module])
-    link_flags = ["-l" + archive for archive in library.archives] + link_flags
     folders = _include_folders(repository_ctx, cpu, compile_flags)
     linkopts = []
     if link_flags:
