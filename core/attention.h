@@ -21,10 +21,10 @@ void Attend(const KvSlot& slot, size_t n, const float* q, size_t q_stride, size_
             float scale, float* scores, size_t scores_stride, float* out,
             size_t out_stride) noexcept {
   const TileMatrix keys = slot.Keys(n);
-  Gemm<K>(keys, {0, keys.panels()}, q, q_stride, heads, scores, scores_stride);
+  Gemm<K>(keys, {0, keys.panels()}, {{q, q_stride}, {}}, heads, scores, scores_stride);
   for (size_t h = 0; h < heads; ++h) K::Softmax(scores + h * scores_stride, n, scale);
   const TileMatrix values = slot.Values(n);
-  Gemm<K>(values, {0, values.panels()}, scores, scores_stride, heads, out, out_stride);
+  Gemm<K>(values, {0, values.panels()}, {{scores, scores_stride}, {}}, heads, out, out_stride);
 }
 
 }  // namespace tvl

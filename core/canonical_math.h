@@ -56,6 +56,17 @@ inline float Exp(float x) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(y) + (n << 23));
 }
 
+// To nearest, ties to even. |x| < 2^21. (nearbyint would do the same, but it is a call.)
+inline int32_t RoundToInt(float x) {
+  return static_cast<int32_t>(std::bit_cast<uint32_t>(x + ExpConstants::kRound) -
+                              std::bit_cast<uint32_t>(ExpConstants::kRound));
+}
+
+// Bounds of QuantizeActivations (core/kernel.h), on the bits of a magnitude: that of infinity, and
+// 2^-100, below which 127 / a could overflow.
+inline constexpr uint32_t kInfinityBits = 0x7f800000u;
+inline constexpr uint32_t kTinyBits = 0x0d800000u;
+
 struct SinCos {
   double sin;
   double cos;

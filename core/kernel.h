@@ -22,24 +22,42 @@
 //
 // Operations
 //
-// w[r][k] is a weight widened to f32, which is exact; K is w.cols, and Kp is K as stored, rounded
-// up to a multiple of 4 (core/tile.h).
+// K is w.cols, and Kp is K as stored: rounded up to a multiple of 4 for f32, f16 and bf16, of 64
+// for q8, q4 and q4m (core/tile.h). Weights and activations beyond K stand for 0; how each type
+// writes that, and w[r][k] itself, is in core/tile_weight.h.
 //
-// The dot of a row with x. Weights beyond K are +0 in the file, and x must be +0 from K to Kp. How
-// the four chains interleave in time is free.
+// The dot of a row of f32, f16 or bf16 with x. Weights are widened to f32, which is exact. How the
+// four chains interleave in time is free.
 //
 //     p[0..3] = +0
 //     p[k % 4] = fma(w[k], x[k], p[k % 4])            for k = 0 .. Kp - 1, increasing
 //     dot = (p[0] + p[1]) + (p[2] + p[3])
 //
+// QuantizeActivations(x, n, out), for each block b of 32 numbers that n touches; beyond n, x is +0
+//     m = the unsigned maximum of the bits of x without the sign
+//     if m >= 0x7f800000 (an infinity or a NaN is among them): scale[b] = NaN, quants 0, sum 0
+//     if m < 0x0d800000 (all are below 2^-100): scale[b] = +0, quants 0, sum 0
+//     else a = the float of m, scale[b] = a / 127, i = 127 / a,
+//          quant[k] = x[k] * i, rounded to nearest even, which is -127 to 127
+//          sum[b] = the sum of the block's quants
+//
+// The dot of a row of q8, q4 or q4m with quantised x. Of block b: s is the exact sum of the
+// products of its quants (q4: of the quants less 8), below 2^24; ws and xs are the scales, wm is
+// the minimum (f16, widened).
+//
+//     acc = +0
+//     acc = fma(float(s), ws * xs, acc)               for increasing b
+//     acc = fma(float(sum[b]), wm * xs, acc)          q4m only, after the line above
+//     dot = acc
+//
 // Gemv<W>(w, panels, x, y)
 //     y[r] = dot(w[r], x)                             for the rows of `panels` below w.rows
 //
-// Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride), where each token gets the bits of Gemv
-//     y[t * y_stride + r] = dot(w[r], x + t * x_stride)
+// Gemm<W>(w, panels, x, tokens, y, y_stride), where each token gets the bits of Gemv
+//     y[t * y_stride + r] = dot(w[r], row t of x)
 //
 // EmbedRow<W>(w, row, out)
-//     out[c] = w[row][c]                              for c < K
+//     out[c] = w[row][c]                              for c < K, rounded once
 //
 // AppendKey(k, position, slot)
 //     row `position` of the K tiles = k               (head_dim)
@@ -87,6 +105,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/activations.h"
 #include "core/compiler_check.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
@@ -98,21 +117,28 @@ namespace tvl {
 inline constexpr uint32_t kContractVersion = 1;
 
 template <typename K, WeightType W>
-concept GemvKernel = requires(const TileMatrix& w, PanelRange panels, const float* x, float* y) {
+concept GemvKernel = requires(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x,
+                              float* y) {
   { K::template Gemv<W>(w, panels, x, y) }
   noexcept->std::same_as<void>;
 };
 
 template <typename K, WeightType W>
-concept GemmKernel = requires(const TileMatrix& w, PanelRange panels, const float* x, size_t stride,
-                              size_t tokens, float* y) {
-  { K::template Gemm<W>(w, panels, x, stride, tokens, y, stride) }
+concept GemmKernel = requires(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x,
+                              size_t tokens, float* y, size_t y_stride) {
+  { K::template Gemm<W>(w, panels, x, tokens, y, y_stride) }
   noexcept->std::same_as<void>;
 };
 
 template <typename K, WeightType W>
 concept EmbedRowKernel = requires(const TileMatrix& w, size_t row, float* out) {
   { K::template EmbedRow<W>(w, row, out) }
+  noexcept->std::same_as<void>;
+};
+
+template <typename K>
+concept QuantizeKernel = requires(const float* x, size_t n, const QuantizedRows& out) {
+  { K::QuantizeActivations(x, n, out) }
   noexcept->std::same_as<void>;
 };
 
@@ -163,46 +189,43 @@ template <typename K>
 concept Kernel = requires {
   { K::kName } -> std::convertible_to<std::string_view>;
 }
-&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&&
-    WeightKernel<K, WeightType::kBF16>&& KvAppendKernel<K>&& RmsNormKernel<K>&& RopeKernel<K>&&
-        SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
-
-// Weight types that this version computes with; a file may name others (models/TVL_FORMAT.md).
-inline constexpr WeightType kComputableTypes[] = {WeightType::kF32, WeightType::kF16,
-                                                  WeightType::kBF16};
-
-constexpr bool IsComputable(WeightType type) {
-  for (const WeightType computable : kComputableTypes) {
-    if (type == computable) return true;
-  }
-  return false;
-}
+&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&& WeightKernel<
+    K, WeightType::kBF16>&& WeightKernel<K, WeightType::kQ8>&& WeightKernel<K, WeightType::kQ4>&&
+    WeightKernel<K, WeightType::kQ4M>&& QuantizeKernel<K>&& KvAppendKernel<K>&& RmsNormKernel<K>&&
+        RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
 
 // The one switch from a weight type that is data to a kernel that is code: calls f<W>() with W ==
-// type. REQUIRES: IsComputable(type).
+// type.
 template <typename F>
 void WithWeightType(WeightType type, F&& f) noexcept {
   switch (type) {
+    case WeightType::kF32:
+      return f.template operator()<WeightType::kF32>();
     case WeightType::kF16:
       return f.template operator()<WeightType::kF16>();
     case WeightType::kBF16:
       return f.template operator()<WeightType::kBF16>();
-    default:
-      return f.template operator()<WeightType::kF32>();
+    case WeightType::kQ8:
+      return f.template operator()<WeightType::kQ8>();
+    case WeightType::kQ4:
+      return f.template operator()<WeightType::kQ4>();
+    case WeightType::kQ4M:
+      return f.template operator()<WeightType::kQ4M>();
   }
 }
 
+// REQUIRES: x has the form that w's type takes.
 template <typename K>
-void Gemv(const TileMatrix& w, PanelRange panels, const float* x, float* y) noexcept {
-  WithWeightType(w.type, [&]<WeightType W>() { K::template Gemv<W>(w, panels, x, y); });
+void Gemv(const TileMatrix& w, PanelRange panels, const Activations& x, float* y) noexcept {
+  WithWeightType(w.type, [&]<WeightType W>() { K::template Gemv<W>(w, panels, x.For<W>(), y); });
 }
 
 template <typename K>
-void Gemm(const TileMatrix& w, PanelRange panels, const float* x, size_t x_stride, size_t tokens,
-          float* y, size_t y_stride) noexcept {
+void Gemm(const TileMatrix& w, PanelRange panels, const Activations& x, size_t tokens, float* y,
+          size_t y_stride) noexcept {
   if (tokens == 1) return tvl::Gemv<K>(w, panels, x, y);
   WithWeightType(w.type, [&]<WeightType W>() {
-    K::template Gemm<W>(w, panels, x, x_stride, tokens, y, y_stride);
+    K::template Gemm<W>(w, panels, x.For<W>(), tokens, y, y_stride);
   });
 }
 

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "core/activations.h"
 #include "core/mapped_file.h"
 #include "core/model_config.h"
 #include "core/tile.h"
@@ -39,10 +41,10 @@ class RunState {
     absl::StatusOr<ZeroPages> pages = ZeroPages::Allocate(BytesFor(c, shape));
     if (!pages.ok()) return pages.status();
     state.pages_ = *std::move(pages);
-    float* next = reinterpret_cast<float*>(state.pages_.data());
-    state.Place(c, [&](Lane* lane, size_t rows, size_t width) {
-      *lane = {next, Stride(width)};
-      next += rows * lane->stride;
+    std::byte* next = state.pages_.data();
+    state.Place(c, [&](auto* lane, size_t rows, size_t width) {
+      SetLane(next, width, rows, lane);
+      next += LaneBytes(*lane, rows, width);
     });
     return state;
   }
@@ -52,9 +54,10 @@ class RunState {
   // Bytes that a RunState of this shape takes.
   static size_t BytesFor(const ModelConfig& c, const Shape& shape) {
     RunState probe(shape);
-    size_t floats = 0;
-    probe.Place(c, [&](Lane*, size_t rows, size_t width) { floats += rows * Stride(width); });
-    return floats * sizeof(float);
+    size_t bytes = 0;
+    probe.Place(
+        c, [&](auto* lane, size_t rows, size_t width) { bytes += LaneBytes(*lane, rows, width); });
+    return bytes;
   }
 
   const Shape& shape() const { return shape_; }
@@ -76,10 +79,39 @@ class RunState {
   Lane scores;  // (P * heads_per_kv, context)
   Lane logits;  // (logit_rows, vocab_size)
 
+  // Of xn, att and gate, for weights that want them so.
+  QuantizedRows xn_quants;    // (max(T, P), dim)
+  QuantizedRows att_quants;   // (max(T, P), q_dim)  a row per token, or per thread when decoding
+  QuantizedRows gate_quants;  // (T, hidden_dim)
+
  private:
   explicit RunState(const Shape& shape) : shape_(shape) {}
 
-  static size_t Stride(size_t width) { return RoundUp(width, kLineBytes / sizeof(float)); }
+  static constexpr size_t kLineFloats = kLineBytes / sizeof(float);
+
+  static size_t Stride(size_t width) { return RoundUp(width, kLineFloats); }
+  static size_t BlockStride(size_t width) {
+    return RoundUp(QuantizedRows::Blocks(width), kLineFloats);
+  }
+
+  static size_t LaneBytes(const Lane&, size_t rows, size_t width) {
+    return rows * Stride(width) * sizeof(float);
+  }
+  static size_t LaneBytes(const QuantizedRows&, size_t rows, size_t width) {
+    return rows * (QuantizedRows::QuantStride(width) +
+                   BlockStride(width) * (sizeof(float) + sizeof(int32_t)));
+  }
+
+  static void SetLane(std::byte* at, size_t width, size_t, Lane* lane) {
+    *lane = {reinterpret_cast<float*>(at), Stride(width)};
+  }
+  static void SetLane(std::byte* at, size_t width, size_t rows, QuantizedRows* lane) {
+    lane->quant_stride = QuantizedRows::QuantStride(width);
+    lane->block_stride = BlockStride(width);
+    lane->quants = reinterpret_cast<int8_t*>(at);
+    lane->scales = reinterpret_cast<float*>(at + rows * lane->quant_stride);
+    lane->sums = reinterpret_cast<int32_t*>(lane->scales + rows * lane->block_stride);
+  }
 
   template <typename F>
   void Place(const ModelConfig& c, F&& place) {
@@ -99,6 +131,9 @@ class RunState {
     place(&k_rot, threads, c.head_dim);
     place(&scores, threads * group, shape_.context);
     place(&logits, shape_.logit_rows, c.vocab_size);
+    place(&xn_quants, std::max(tokens, threads), c.dim);
+    place(&att_quants, std::max(tokens, threads), c.q_dim());
+    place(&gate_quants, tokens, c.hidden_dim);
   }
 
   Shape shape_;

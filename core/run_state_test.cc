@@ -52,6 +52,19 @@ std::vector<Extent> Lanes(const RunState& s) {
           {&s.logits, s.shape().logit_rows, 131}};
 }
 
+struct QuantizedExtent {
+  const QuantizedRows* rows;
+  size_t count;
+  size_t width;
+};
+
+std::vector<QuantizedExtent> QuantizedLanes(const RunState& s) {
+  const size_t t = s.shape().max_tokens, p = s.shape().threads;
+  return {{&s.xn_quants, std::max(t, p), 60},
+          {&s.att_quants, std::max(t, p), 60},
+          {&s.gate_quants, t, 172}};
+}
+
 const RunState::Shape kShapes[] = {
     {.max_tokens = 1, .logit_rows = 1, .threads = 1, .context = 1},
     {.max_tokens = 1, .logit_rows = 1, .threads = 8, .context = 40},
@@ -71,7 +84,20 @@ TEST(RunStateTest, RowsAreAlignedAndFollowEachOtherWithoutOverlap) {
       ASSERT_EQ(e.lane->Row(1), e.lane->data + e.lane->stride);
       next = e.lane->data + e.rows * e.lane->stride;
     }
-    EXPECT_EQ(static_cast<size_t>(next - state.x.data) * sizeof(float),
+    const std::byte* free = reinterpret_cast<const std::byte*>(next);
+    for (const auto& [rows, count, width] : QuantizedLanes(state)) {
+      ASSERT_EQ(reinterpret_cast<uintptr_t>(rows->quants) % kLineBytes, 0u);
+      ASSERT_EQ(rows->quant_stride, RoundUp(width, kSuperblock));
+      ASSERT_GE(rows->block_stride, rows->quant_stride / kQuantBlock);
+      ASSERT_EQ(rows->block_stride * sizeof(float) % kLineBytes, 0u);
+      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->quants), free);
+      free += count * rows->quant_stride;
+      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->scales), free);
+      free += count * rows->block_stride * sizeof(float);
+      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->sums), free);
+      free += count * rows->block_stride * sizeof(int32_t);
+    }
+    EXPECT_EQ(static_cast<size_t>(free - reinterpret_cast<const std::byte*>(state.x.data)),
               RunState::BytesFor(Config(), shape));
   }
 }

@@ -22,8 +22,12 @@ inline constexpr size_t kUnitRows = kPanelRows * kPanelsPerUnit;
 // canonical dot.
 inline constexpr size_t kDotChains = 4;
 
-// Multiple to which K is padded for the quantised types: one superblock.
+// Multiple to which K is padded for the quantised types: one superblock, of two blocks.
 inline constexpr size_t kSuperblock = 64;
+
+// Inputs that share a scale, in weights and in quantised activations: as many as a unit has rows,
+// so that the threads that compute a vector can also quantise it, each what it wrote.
+inline constexpr size_t kQuantBlock = 32;
 
 // The values are those of the `type` field of a TVL directory entry. Never renumber.
 enum class WeightType : uint32_t {
@@ -34,6 +38,20 @@ enum class WeightType : uint32_t {
   kQ4 = 5,
   kQ4M = 6,
 };
+
+inline constexpr WeightType kFloatTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16};
+// Integers with a scale per block, multiplied with quantised activations.
+inline constexpr WeightType kQuantizedTypes[] = {WeightType::kQ8, WeightType::kQ4,
+                                                 WeightType::kQ4M};
+inline constexpr WeightType kWeightTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16,
+                                              WeightType::kQ8,  WeightType::kQ4,  WeightType::kQ4M};
+
+constexpr bool IsQuantized(WeightType type) {
+  for (const WeightType quantized : kQuantizedTypes) {
+    if (type == quantized) return true;
+  }
+  return false;
+}
 
 constexpr size_t RoundUp(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -56,6 +74,12 @@ constexpr size_t PaddedCols(WeightType type, size_t cols) {
   return 0;
 }
 
+// Lines of a superblock that hold quants; a line of scales follows, and for q4m one of minima.
+constexpr size_t SuperblockQuantLines(WeightType type) { return type == WeightType::kQ8 ? 16 : 8; }
+constexpr size_t SuperblockLines(WeightType type) {
+  return SuperblockQuantLines(type) + (type == WeightType::kQ4M ? 2 : 1);
+}
+
 // Cache lines of one panel of `cols` inputs.
 constexpr size_t PanelLines(WeightType type, size_t cols) {
   const size_t padded = PaddedCols(type, cols);
@@ -66,11 +90,9 @@ constexpr size_t PanelLines(WeightType type, size_t cols) {
     case WeightType::kBF16:
       return padded / 2;
     case WeightType::kQ8:
-      return padded / kSuperblock * (16 + 1);
     case WeightType::kQ4:
-      return padded / kSuperblock * (8 + 1);
     case WeightType::kQ4M:
-      return padded / kSuperblock * (8 + 2);
+      return padded / kSuperblock * SuperblockLines(type);
   }
   return 0;
 }
@@ -84,6 +106,28 @@ constexpr size_t TileIndexF32(size_t row, size_t k) { return k * kPanelRows + ro
 constexpr size_t TileIndexF16(size_t row, size_t k) { return k * kPanelRows + row; }
 constexpr size_t TileIndexBF16(size_t row, size_t k) {
   return k / 2 * (2 * kPanelRows) + 2 * row + k % 2;
+}
+
+// Byte, within a panel, of the quant of row `row` and input `k`. A line of q8 is 16 rows by a quad
+// of k; a line of q4 is 16 rows by two quads, the first in the low nibbles (IsHighNibble false).
+constexpr size_t TileByteQ8(size_t row, size_t k) {
+  return k / kSuperblock * SuperblockLines(WeightType::kQ8) * kLineBytes +
+         k % kSuperblock / 4 * kLineBytes + 4 * row + k % 4;
+}
+constexpr size_t TileByteQ4(WeightType type, size_t row, size_t k) {
+  return k / kSuperblock * SuperblockLines(type) * kLineBytes + k % kSuperblock / 8 * kLineBytes +
+         4 * row + k % 4;
+}
+constexpr bool IsHighNibble(size_t k) { return k % 8 >= 4; }
+
+// Index, in f16 numbers within a panel, of the scale of row `row` and of the block that input `k`
+// is in; and of the minimum of q4m.
+constexpr size_t TileIndexScale(WeightType type, size_t row, size_t k) {
+  return (k / kSuperblock * SuperblockLines(type) + SuperblockQuantLines(type)) * (kLineBytes / 2) +
+         k % kSuperblock / kQuantBlock * kPanelRows + row;
+}
+constexpr size_t TileIndexMinimum(size_t row, size_t k) {
+  return TileIndexScale(WeightType::kQ4M, row, k) + kLineBytes / 2;
 }
 
 // Name as it is written on the command line and printed.

@@ -238,7 +238,6 @@ class Engine {
     absl::StatusOr<TvlReader> reader = TvlReader::Parse(bytes, name);
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
-    if (absl::Status s = reader_->ComputableStatus(); !s.ok()) return s;
     const size_t threads = options.threads == 0 ? ThreadsFor(*reader_) : options.threads;
     try {
       pool_.emplace(threads);

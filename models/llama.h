@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "core/activations.h"
 #include "core/attention.h"
 #include "core/canonical_math.h"
 #include "core/kernel.h"
@@ -16,6 +17,7 @@
 #include "core/run_state.h"
 #include "core/tensor_view.h"
 #include "core/thread_pool.h"
+#include "core/tile.h"
 #include "core/token.h"
 
 namespace tvl {
@@ -24,10 +26,10 @@ namespace tvl {
 // RunState, so one Llama serves any number of sessions.
 //
 // All threads walk the pass together and meet at a barrier where one needs what another wrote: five
-// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), three times
-// more for a chunk, whose norms and cache appends are shared out by token and by head. Rows of a
-// matrix are shared out in units of 32, contiguously; no sum crosses threads, so the thread count
-// changes no bit.
+// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), three or four times
+// more for a chunk, whose norms, quantisation and cache appends are shared out by token and by
+// head. Rows of a matrix are shared out in units of 32, contiguously; no sum crosses threads, so
+// the thread count changes no bit.
 template <Kernel K, ModelView M>
 class Llama {
  public:
@@ -91,21 +93,46 @@ class Llama {
       }
     }
 
-    // The normed residual stream of all tokens. One token is normed by every thread for itself,
-    // which is cheaper than a barrier; a chunk is shared out.
-    Lane Normed(std::span<const float> weight) {
+    // The rows that this thread prepares of a vector that all threads then read: of one token a
+    // copy of its own, which is cheaper than a barrier; of a chunk its share, and then they meet.
+    // prepare(t, row) makes row `row` from token t. Returns the first row to read from.
+    template <typename F>
+    size_t Prepare(F&& prepare) {
       if (decoding()) {
-        const Lane mine = {s.xn.Row(worker.index()), s.xn.stride};
-        K::RmsNorm(s.x.Row(0), weight.data(), c().dim, c().norm_epsilon, mine.data);
-        return mine;
+        prepare(0, worker.index());
+        return worker.index();
       }
       const auto [begin, end] = worker.Share(tokens.size());
-      for (size_t t = begin; t < end; ++t) {
-        K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, s.xn.Row(t));
-      }
+      for (size_t t = begin; t < end; ++t) prepare(t, t);
       worker.Sync();
-      return s.xn;
+      return 0;
     }
+
+    // Token t's residual stream, normed into row `row` of s.xn, and of s.xn_quants if `quantized`.
+    void Norm(size_t t, std::span<const float> weight, bool quantized, size_t row) {
+      K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, s.xn.Row(row));
+      if (quantized) K::QuantizeActivations(s.xn.Row(row), c().dim, s.xn_quants.From(row));
+    }
+
+    Activations NormedFrom(size_t row) const {
+      return {{s.xn.Row(row), s.xn.stride}, s.xn_quants.From(row)};
+    }
+
+    // The normed residual stream of all tokens, as weights of these types take it.
+    Activations Normed(std::span<const float> weight, bool quantized) {
+      return NormedFrom(Prepare([&](size_t t, size_t row) { Norm(t, weight, quantized, row); }));
+    }
+
+    // Attention's output, as weights of wo's type take it.
+    Activations Attended(const TileMatrix& wo) {
+      if (!IsQuantized(wo.type)) return {{s.att.data, s.att.stride}, {}};
+      const size_t first = Prepare([&](size_t t, size_t row) {
+        K::QuantizeActivations(s.att.Row(t), c().q_dim(), s.att_quants.From(row));
+      });
+      return {{}, s.att_quants.From(first)};
+    }
+
+    static_assert(kUnitRows == kQuantBlock);
 
     // One matrix of a group that is walked in one region.
     struct Product {
@@ -120,7 +147,7 @@ class Llama {
     // This thread's share of the products of all tokens with the matrices of a group, as if they
     // were one matrix.
     template <size_t N>
-    void Multiply(const Product (&group)[N], const Lane& x, size_t rows) {
+    void Multiply(const Product (&group)[N], const Activations& x, size_t rows) {
       size_t total = 0;
       for (const Product& p : group) total += Units(p.w);
       const auto [begin, end] = worker.Share(total);
@@ -133,12 +160,12 @@ class Llama {
         if (from == to) continue;
         const PanelRange panels = {from * kPanelsPerUnit,
                                    std::min(to * kPanelsPerUnit, p.w.panels())};
-        Gemm<K>(p.w, panels, x.data, x.stride, rows, p.y.data, p.y.stride);
+        Gemm<K>(p.w, panels, x, rows, p.y.data, p.y.stride);
       }
     }
 
     // x += w * y, each thread for the rows that it multiplies.
-    void AddToResidual(const TileMatrix& w, const Lane& y) {
+    void AddToResidual(const TileMatrix& w, const Activations& y) {
       Multiply<1>({{w, s.delta}}, y, tokens.size());
       const auto [begin, end] = worker.Share(Units(w));
       const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
@@ -148,7 +175,9 @@ class Llama {
     }
 
     void AttentionBlock(size_t layer, const LayerView& w) {
-      const Lane xn = Normed(w.attention_norm);
+      const Activations xn =
+          Normed(w.attention_norm,
+                 IsQuantized(w.wq.type) || IsQuantized(w.wk.type) || IsQuantized(w.wv.type));
       Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
       worker.Sync();
       if (decoding()) {
@@ -166,7 +195,7 @@ class Llama {
           AttendGroup(layer, i / tokens.size(), i % tokens.size());
       }
       worker.Sync();
-      AddToResidual(w.wo, s.att);
+      AddToResidual(w.wo, Attended(w.wo));
       worker.Sync();
     }
 
@@ -204,23 +233,29 @@ class Llama {
     }
 
     void FeedForwardBlock(const LayerView& w) {
-      const Lane xn = Normed(w.ffn_norm);
       const TileMatrix& gate = w.w13.first;
+      const Activations xn = Normed(w.ffn_norm, IsQuantized(gate.type));
       const auto [begin, end] = worker.Share(Units(gate));
-      // A unit of gate, the unit of up beside it, then SwiGLU while both are in cache.
+      // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
+      // cache.
       for (size_t unit = begin; unit < end; ++unit) {
         const PanelRange panels = {unit * kPanelsPerUnit,
                                    std::min((unit + 1) * kPanelsPerUnit, gate.panels())};
-        Gemm<K>(gate, panels, xn.data, xn.stride, tokens.size(), s.gate.data, s.gate.stride);
-        Gemm<K>(w.w13.second, panels, xn.data, xn.stride, tokens.size(), s.up.data, s.up.stride);
+        Gemm<K>(gate, panels, xn, tokens.size(), s.gate.data, s.gate.stride);
+        Gemm<K>(w.w13.second, panels, xn, tokens.size(), s.up.data, s.up.stride);
         const size_t first = unit * kUnitRows;
         const size_t rows = std::min<size_t>(kUnitRows, c().hidden_dim - first);
         for (size_t t = 0; t < tokens.size(); ++t) {
           K::SwiGlu(s.gate.Row(t) + first, s.up.Row(t) + first, rows, s.gate.Row(t) + first);
+          // A unit's rows are a block of w2's inputs.
+          if (IsQuantized(w.w2.type)) {
+            K::QuantizeActivations(s.gate.Row(t) + first, rows,
+                                   s.gate_quants.From(t).FromBlock(unit));
+          }
         }
       }
       worker.Sync();
-      AddToResidual(w.w2, s.gate);
+      AddToResidual(w.w2, {{s.gate.data, s.gate.stride}, s.gate_quants});
       worker.Sync();
     }
 
@@ -228,13 +263,13 @@ class Llama {
       if (logits == Logits::kNone) return;
       const TileMatrix classifier = llama.model_.classifier();
       const std::span<const float> weight = llama.model_.final_norm();
+      const bool quantized = IsQuantized(classifier.type);
       if (logits == Logits::kAll) {
-        Multiply<1>({{classifier, s.logits}}, Normed(weight), tokens.size());
+        Multiply<1>({{classifier, s.logits}}, Normed(weight, quantized), tokens.size());
         return;
       }
-      const Lane mine = {s.xn.Row(worker.index()), s.xn.stride};
-      K::RmsNorm(s.x.Row(tokens.size() - 1), weight.data(), c().dim, c().norm_epsilon, mine.data);
-      Multiply<1>({{classifier, s.logits}}, mine, 1);
+      Norm(tokens.size() - 1, weight, quantized, worker.index());
+      Multiply<1>({{classifier, s.logits}}, NormedFrom(worker.index()), 1);
     }
   };
 

@@ -343,19 +343,6 @@ TEST(TvlHostileTest, TensorsThatTheModelDoesNotNeedAreAccepted) {
   EXPECT_THAT(f.Error(), HasSubstr("overlaps"));
 }
 
-TEST(TvlHostileTest, TypesThatAreValidButNotComputable) {
-  const TestShape shape = {.dim = 20, .n_heads = 2, .n_kv_heads = 2};
-  const TempTvl file(TestModel(shape).source(), WeightType::kF16);
-  HostileFile f(file.bytes());
-  f.Set(f.Entry(kWq) + 64, uint32_t{6}).Seal();  // of 17 to 20 columns, q4m takes the same space
-  const absl::StatusOr<TvlReader> reader = TvlReader::Parse(f.bytes(), "hostile.tvl");
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  const absl::Status status = reader->ComputableStatus();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("hostile.tvl: tensor layers.0.wq: its type q4m"));
-}
-
 TEST(TvlHostileTest, RopeFrequenciesOutOfRange) {
   for (const float bad : {33.0f, -33.0f, std::numeric_limits<float>::infinity(),
                           std::numeric_limits<float>::quiet_NaN()}) {

@@ -450,15 +450,4 @@ absl::Status TvlReader::VerifyGaps() const {
   return check(bytes_.size());
 }
 
-absl::Status TvlReader::ComputableStatus() const {
-  for (const TensorInfo& tensor : tensors_) {
-    if (tensor.type == format::kTypeVector || IsComputable(static_cast<WeightType>(tensor.type)))
-      continue;
-    return absl::UnimplementedError(
-        absl::StrCat(name_, ": tensor ", tensor.name, ": its type ", TensorTypeName(tensor.type),
-                     " is valid, but this version computes with f32, f16 and bf16 only"));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace tvl

@@ -75,7 +75,7 @@ class TvlReader {
   // Reads the bytes between the parts of the file. DataLoss naming the first that is not zero.
   absl::Status VerifyGaps() const;
 
-  // The weights, for Llama<>. REQUIRES: ComputableStatus() is OK. Valid as long as the bytes and
+  // The weights, for Llama<>. Valid as long as the bytes and
   // this object's moves.
   class View {
    public:
@@ -100,10 +100,6 @@ class TvlReader {
     const Weights* weights_;
   };
   View view() const { return View(weights_.get()); }
-
-  // OK if this version can compute with every weight type in the file; else Unimplemented naming
-  // tensor and type.
-  absl::Status ComputableStatus() const;
 
  private:
   // What claims the bytes from begin to end.

@@ -1,4 +1,4 @@
-// Gemv, Gemm and EmbedRow. See core/kernel.h for the order of the sums.
+// Gemv and Gemm of f32, f16 and bf16, EmbedRow of all. See core/kernel.h for the order of the sums.
 #include <algorithm>
 #include <cstddef>
 
@@ -9,29 +9,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {
 
-// How far ahead of the loads lines are asked for. Measured on a Xeon with AVX-512, see the README's
-// table: without any prefetch f16 reaches 72% of the read bandwidth, because a hardware prefetcher
-// stops at each 4 KiB page.
-inline constexpr size_t kPrefetchL1 = 2048;
-inline constexpr size_t kPrefetchL2 = 12288;
-
-// Asks for the lines that `bytes` bytes of the stream at `at` will need later. Prefetches never
-// fault, so the end of the matrix needs no care: what follows it in the file is what is read next.
-template <size_t kBytes>
-HWY_INLINE void PrefetchStream(const std::byte* at) {
-  for (size_t line = 0; line < kBytes; line += kLineBytes) {
-    __builtin_prefetch(at + kPrefetchL1 + line, 0, 3);
-    __builtin_prefetch(at + kPrefetchL2 + line, 0, 2);
-  }
-}
-
-// (p0 + p1) + (p2 + p3), and only rows that exist are stored.
-HWY_INLINE void StoreRows(const V (&chain)[kDotChains], size_t first, size_t rows, float* y) {
-  const V sum = hn::Add(hn::Add(chain[0], chain[1]), hn::Add(chain[2], chain[3]));
-  if (first + kLanes <= rows) return hn::StoreU(sum, d, y + first);
-  HWY_ALIGN float lanes[kLanes];
-  hn::Store(sum, d, lanes);
-  for (size_t r = first; r < rows; ++r) y[r] = lanes[r - first];
+// (p0 + p1) + (p2 + p3).
+HWY_INLINE void StoreDots(const V (&chain)[kDotChains], size_t first, size_t rows, float* y) {
+  StoreRows(hn::Add(hn::Add(chain[0], chain[1]), hn::Add(chain[2], chain[3])), first, rows, y);
 }
 
 // One panel with one vector: every line is loaded once, in order.
@@ -53,7 +33,7 @@ HWY_INLINE void PanelGemv(const std::byte* panel, size_t padded_cols, const floa
       }
     }
   }
-  for (size_t v = 0; v < kVectors; ++v) StoreRows(chain[v], v * kLanes, rows, y);
+  for (size_t v = 0; v < kVectors; ++v) StoreDots(chain[v], v * kLanes, rows, y);
 }
 
 // Tokens that one pass over a vector of rows serves: as many as accumulators fit, with room for the
@@ -78,7 +58,7 @@ HWY_INLINE void BlockGemm(const std::byte* panel, size_t padded_cols, size_t fir
       }
     }
   }
-  for (size_t t = 0; t < kTokens; ++t) StoreRows(chain[t], first, rows, y + t * y_stride);
+  for (size_t t = 0; t < kTokens; ++t) StoreDots(chain[t], first, rows, y + t * y_stride);
 }
 
 // As BlockGemm for a number of tokens that is not known when compiling.
@@ -105,50 +85,62 @@ HWY_INLINE void PanelGemm(const std::byte* panel, size_t padded_cols, const floa
   }
 }
 
+template <WeightType W>
+HWY_INLINE void FloatGemv(const TileMatrix& w, PanelRange panels, const FloatRows& x, float* y) {
+  const size_t padded_cols = PaddedCols(W, w.cols);
+  for (size_t p = panels.begin; p < panels.end; ++p)
+    PanelGemv<W>(w.Panel(p), padded_cols, x.data, w.RowsOfPanel(p), y + p * kPanelRows);
+}
+
+template <WeightType W>
+HWY_INLINE void FloatGemm(const TileMatrix& w, PanelRange panels, const FloatRows& x, size_t tokens,
+                          float* y, size_t y_stride) {
+  const size_t padded_cols = PaddedCols(W, w.cols);
+  for (size_t p = panels.begin; p < panels.end; ++p) {
+    PanelGemm<W>(w.Panel(p), padded_cols, x.data, x.stride, tokens, w.RowsOfPanel(p),
+                 y + p * kPanelRows, y_stride);
+  }
+}
+
 }  // namespace tvl::highway_portable
 
 namespace tvl {
 
-template <WeightType W>
-requires(IsComputable(W)) void HighwayPortable::Gemv(const TileMatrix& w, PanelRange panels,
-                                                     const float* x, float* y) noexcept {
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    highway_portable::PanelGemv<W>(w.Panel(p), padded_cols, x, w.RowsOfPanel(p),
-                                   y + p * kPanelRows);
-  }
-}
-
-template <WeightType W>
-requires(IsComputable(W)) void HighwayPortable::Gemm(const TileMatrix& w, PanelRange panels,
-                                                     const float* x, size_t x_stride, size_t tokens,
-                                                     float* y, size_t y_stride) noexcept {
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    highway_portable::PanelGemm<W>(w.Panel(p), padded_cols, x, x_stride, tokens, w.RowsOfPanel(p),
-                                   y + p * kPanelRows, y_stride);
-  }
-}
+#define TVL_DEFINE(W)                                                                       \
+  template <>                                                                               \
+  void HighwayPortable::Gemv<W>(const TileMatrix& w, PanelRange panels, const FloatRows& x, \
+                                float* y) noexcept {                                        \
+    highway_portable::FloatGemv<W>(w, panels, x, y);                                        \
+  }                                                                                         \
+  template <>                                                                               \
+  void HighwayPortable::Gemm<W>(const TileMatrix& w, PanelRange panels, const FloatRows& x, \
+                                size_t tokens, float* y, size_t y_stride) noexcept {        \
+    highway_portable::FloatGemm<W>(w, panels, x, tokens, y, y_stride);                      \
+  }                                                                                         \
+  static_assert(true)
+TVL_DEFINE(WeightType::kF32);
+TVL_DEFINE(WeightType::kF16);
+TVL_DEFINE(WeightType::kBF16);
+#undef TVL_DEFINE
 
 // A row is one lane of every line: scalar loads, some microseconds, once per token.
 template <WeightType W>
-requires(IsComputable(W)) void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row,
-                                                         float* out) noexcept {
+void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
   const std::byte* panel = w.Panel(row / kPanelRows);
   for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
 }
-
-// What the header declares, for each of kComputableTypes.
-#define TVL_INSTANTIATE(W)                                                                    \
-  template void HighwayPortable::Gemv<W>(const TileMatrix&, PanelRange, const float*,         \
-                                         float*) noexcept;                                    \
-  template void HighwayPortable::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, \
-                                         size_t, float*, size_t) noexcept;                    \
-  template void HighwayPortable::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
-TVL_INSTANTIATE(WeightType::kF32);
-TVL_INSTANTIATE(WeightType::kF16);
-TVL_INSTANTIATE(WeightType::kBF16);
-#undef TVL_INSTANTIATE
+template void HighwayPortable::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kBF16>(const TileMatrix&, size_t,
+                                                           float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ8>(const TileMatrix&, size_t,
+                                                         float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ4>(const TileMatrix&, size_t,
+                                                         float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ4M>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

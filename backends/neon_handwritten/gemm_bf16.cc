@@ -27,7 +27,7 @@ void NeonHandwritten::Gemm<WeightType::kBF16>(const TileMatrix& w, PanelRange pa
     }
     return static_cast<const float*>(wide);
   };
-  neon::GemmPanels<WeightType::kBF16>(w, panels, x, x_stride, tokens, y, y_stride, widen);
+  neon::GemmPanels<WeightType::kBF16>(w, panels, x.data, x.stride, tokens, y, y_stride, widen);
 }
 
 }  // namespace tvl

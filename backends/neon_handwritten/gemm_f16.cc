@@ -11,8 +11,8 @@ namespace tvl {
 // cycles of one pipe beside the 12 of the FMLA. f16 lines hold the rows of k and then those of k +
 // 1, so widening keeps the order.
 template <>
-void NeonHandwritten::Gemm<WeightType::kF16>(const TileMatrix& w, PanelRange panels, const float* x,
-                                             size_t x_stride, size_t tokens, float* y,
+void NeonHandwritten::Gemm<WeightType::kF16>(const TileMatrix& w, PanelRange panels,
+                                             const FloatRows& x, size_t tokens, float* y,
                                              size_t y_stride) noexcept {
   if (tokens == 1) return Gemv<WeightType::kF16>(w, panels, x, y);
   alignas(kLineBytes) float wide[neon::kBlockCols * kPanelRows];
@@ -25,7 +25,7 @@ void NeonHandwritten::Gemm<WeightType::kF16>(const TileMatrix& w, PanelRange pan
     }
     return static_cast<const float*>(wide);
   };
-  neon::GemmPanels<WeightType::kF16>(w, panels, x, x_stride, tokens, y, y_stride, widen);
+  neon::GemmPanels<WeightType::kF16>(w, panels, x.data, x.stride, tokens, y, y_stride, widen);
 }
 
 }  // namespace tvl

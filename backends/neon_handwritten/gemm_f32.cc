@@ -6,14 +6,14 @@
 namespace tvl {
 
 template <>
-void NeonHandwritten::Gemm<WeightType::kF32>(const TileMatrix& w, PanelRange panels, const float* x,
-                                             size_t x_stride, size_t tokens, float* y,
+void NeonHandwritten::Gemm<WeightType::kF32>(const TileMatrix& w, PanelRange panels,
+                                             const FloatRows& x, size_t tokens, float* y,
                                              size_t y_stride) noexcept {
   if (tokens == 1) return Gemv<WeightType::kF32>(w, panels, x, y);
   const auto in_place = [](const std::byte* block, size_t) {
     return reinterpret_cast<const float*>(block);
   };
-  neon::GemmPanels<WeightType::kF32>(w, panels, x, x_stride, tokens, y, y_stride, in_place);
+  neon::GemmPanels<WeightType::kF32>(w, panels, x.data, x.stride, tokens, y, y_stride, in_place);
 }
 
 }  // namespace tvl

@@ -31,9 +31,9 @@ namespace {
 }  // namespace neon
 
 template <>
-void NeonHandwritten::Gemv<WeightType::kF16>(const TileMatrix& w, PanelRange panels, const float* x,
-                                             float* y) noexcept {
-  neon::GemvPanels<WeightType::kF16, neon::Step>(w, panels, x, y);
+void NeonHandwritten::Gemv<WeightType::kF16>(const TileMatrix& w, PanelRange panels,
+                                             const FloatRows& x, float* y) noexcept {
+  neon::GemvPanels<WeightType::kF16, neon::Step>(w, panels, x.data, y);
 }
 
 }  // namespace tvl

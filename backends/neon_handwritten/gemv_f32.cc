@@ -29,9 +29,9 @@ namespace {
 }  // namespace neon
 
 template <>
-void NeonHandwritten::Gemv<WeightType::kF32>(const TileMatrix& w, PanelRange panels, const float* x,
-                                             float* y) noexcept {
-  neon::GemvPanels<WeightType::kF32, neon::Step>(w, panels, x, y);
+void NeonHandwritten::Gemv<WeightType::kF32>(const TileMatrix& w, PanelRange panels,
+                                             const FloatRows& x, float* y) noexcept {
+  neon::GemvPanels<WeightType::kF32, neon::Step>(w, panels, x.data, y);
 }
 
 }  // namespace tvl

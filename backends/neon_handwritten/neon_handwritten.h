@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/activations.h"
 #include "core/kernel.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
@@ -19,16 +20,14 @@ struct NeonHandwritten {
   static constexpr std::string_view kName = "neon_handwritten";
 
   template <WeightType W>
-  requires(IsComputable(W)) static void Gemv(const TileMatrix& w, PanelRange panels, const float* x,
-                                             float* y) noexcept;
+  static void Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, float* y) noexcept;
   template <WeightType W>
-  requires(IsComputable(W)) static void Gemm(const TileMatrix& w, PanelRange panels, const float* x,
-                                             size_t x_stride, size_t tokens, float* y,
-                                             size_t y_stride) noexcept;
+  static void Gemm(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, size_t tokens,
+                   float* y, size_t y_stride) noexcept;
   template <WeightType W>
-  requires(IsComputable(W)) static void EmbedRow(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept;
+  static void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept;
 
+  static void QuantizeActivations(const float* x, size_t n, const QuantizedRows& out) noexcept;
   static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
   static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
   static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
@@ -41,17 +40,21 @@ struct NeonHandwritten {
 };
 
 // Each type's code lies in a file of its own: gemv_f32.cc, gemm_f16.cc ...
-#define TVL_DECLARE(W)                                                                         \
-  template <>                                                                                  \
-  void NeonHandwritten::Gemv<W>(const TileMatrix&, PanelRange, const float*, float*) noexcept; \
-  template <>                                                                                  \
-  void NeonHandwritten::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, size_t,   \
-                                float*, size_t) noexcept;                                      \
-  template <>                                                                                  \
+#define TVL_DECLARE(W)                                                                            \
+  template <>                                                                                     \
+  void NeonHandwritten::Gemv<W>(const TileMatrix&, PanelRange, const RowsFor<W>&,                 \
+                                float*) noexcept;                                                 \
+  template <>                                                                                     \
+  void NeonHandwritten::Gemm<W>(const TileMatrix&, PanelRange, const RowsFor<W>&, size_t, float*, \
+                                size_t) noexcept;                                                 \
+  template <>                                                                                     \
   void NeonHandwritten::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
 TVL_DECLARE(WeightType::kF32);
 TVL_DECLARE(WeightType::kF16);
 TVL_DECLARE(WeightType::kBF16);
+TVL_DECLARE(WeightType::kQ8);
+TVL_DECLARE(WeightType::kQ4);
+TVL_DECLARE(WeightType::kQ4M);
 #undef TVL_DECLARE
 
 static_assert(Kernel<NeonHandwritten>);

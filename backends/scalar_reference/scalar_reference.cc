@@ -1,5 +1,7 @@
 #include "backends/scalar_reference/scalar_reference.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,49 +21,96 @@ float ReduceLanes(float* lane) {
   return lane[0];
 }
 
+// The dots of row `row` of a panel.
+template <WeightType W>
+float Dot(const std::byte* panel, size_t row, size_t padded_cols, const FloatRows& x) {
+  float chain[kDotChains] = {};
+  for (size_t k = 0; k < padded_cols; ++k) {
+    chain[k % kDotChains] =
+        std::fma(PanelWeight<W>(panel, row, k), x.data[k], chain[k % kDotChains]);
+  }
+  return (chain[0] + chain[1]) + (chain[2] + chain[3]);
+}
+
+template <WeightType W>
+float Dot(const std::byte* panel, size_t row, size_t padded_cols, const QuantizedRows& x) {
+  float acc = 0;
+  for (size_t k = 0; k < padded_cols; k += kQuantBlock) {
+    int32_t s = 0;
+    for (size_t j = k; j < k + kQuantBlock; ++j) s += PanelQuant<W>(panel, row, j) * x.quants[j];
+    const size_t b = k / kQuantBlock;
+    acc = std::fma(static_cast<float>(s), PanelScale<W>(panel, row, k) * x.scales[b], acc);
+    if constexpr (W == WeightType::kQ4M) {
+      acc = std::fma(static_cast<float>(x.sums[b]), PanelMinimum(panel, row, k) * x.scales[b], acc);
+    }
+  }
+  return acc;
+}
+
 }  // namespace
 
 template <WeightType W>
-requires(IsComputable(W)) void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels,
-                                                     const float* x, float* y) noexcept {
+void ScalarReference::Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x,
+                           float* y) noexcept {
   const size_t padded_cols = PaddedCols(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
-    const std::byte* panel = w.Panel(p);
-    for (size_t r = 0; r < w.RowsOfPanel(p); ++r) {
-      float chain[kDotChains] = {};
-      for (size_t k = 0; k < padded_cols; ++k) {
-        chain[k % kDotChains] = std::fma(PanelWeight<W>(panel, r, k), x[k], chain[k % kDotChains]);
-      }
-      y[p * kPanelRows + r] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
-    }
+    for (size_t r = 0; r < w.RowsOfPanel(p); ++r)
+      y[p * kPanelRows + r] = Dot<W>(w.Panel(p), r, padded_cols, x);
   }
 }
 
 template <WeightType W>
-requires(IsComputable(W)) void ScalarReference::Gemm(const TileMatrix& w, PanelRange panels,
-                                                     const float* x, size_t x_stride, size_t tokens,
-                                                     float* y, size_t y_stride) noexcept {
-  for (size_t t = 0; t < tokens; ++t) Gemv<W>(w, panels, x + t * x_stride, y + t * y_stride);
+void ScalarReference::Gemm(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x,
+                           size_t tokens, float* y, size_t y_stride) noexcept {
+  for (size_t t = 0; t < tokens; ++t) Gemv<W>(w, panels, x.From(t), y + t * y_stride);
 }
 
 template <WeightType W>
-requires(IsComputable(W)) void ScalarReference::EmbedRow(const TileMatrix& w, size_t row,
-                                                         float* out) noexcept {
+void ScalarReference::EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
   const std::byte* panel = w.Panel(row / kPanelRows);
   for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
 }
 
-// What the header declares, for each of kComputableTypes.
-#define TVL_INSTANTIATE(W)                                                                    \
-  template void ScalarReference::Gemv<W>(const TileMatrix&, PanelRange, const float*,         \
-                                         float*) noexcept;                                    \
-  template void ScalarReference::Gemm<W>(const TileMatrix&, PanelRange, const float*, size_t, \
-                                         size_t, float*, size_t) noexcept;                    \
+// What the header declares, for every type.
+#define TVL_INSTANTIATE(W)                                                                         \
+  template void ScalarReference::Gemv<W>(const TileMatrix&, PanelRange, const RowsFor<W>&,         \
+                                         float*) noexcept;                                         \
+  template void ScalarReference::Gemm<W>(const TileMatrix&, PanelRange, const RowsFor<W>&, size_t, \
+                                         float*, size_t) noexcept;                                 \
   template void ScalarReference::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
 TVL_INSTANTIATE(WeightType::kF32);
 TVL_INSTANTIATE(WeightType::kF16);
 TVL_INSTANTIATE(WeightType::kBF16);
+TVL_INSTANTIATE(WeightType::kQ8);
+TVL_INSTANTIATE(WeightType::kQ4);
+TVL_INSTANTIATE(WeightType::kQ4M);
 #undef TVL_INSTANTIATE
+
+void ScalarReference::QuantizeActivations(const float* x, size_t n,
+                                          const QuantizedRows& out) noexcept {
+  for (size_t first = 0; first < n; first += kQuantBlock) {
+    const size_t block = first / kQuantBlock, size = std::min(kQuantBlock, n - first);
+    int8_t* quants = out.quants + first;
+    std::fill(quants, quants + kQuantBlock, int8_t{0});
+    out.sums[block] = 0;
+    uint32_t m = 0;
+    for (size_t i = 0; i < size; ++i)
+      m = std::max(m, std::bit_cast<uint32_t>(x[first + i]) & 0x7fffffffu);
+    if (m >= kInfinityBits) {
+      out.scales[block] = std::bit_cast<float>(kCanonicalNaN);
+    } else if (m < kTinyBits) {
+      out.scales[block] = 0;
+    } else {
+      const float a = std::bit_cast<float>(m);
+      out.scales[block] = a / 127.0f;
+      const float inverse = 127.0f / a;
+      for (size_t i = 0; i < size; ++i) {
+        quants[i] = static_cast<int8_t>(RoundToInt(x[first + i] * inverse));
+        out.sums[block] += quants[i];
+      }
+    }
+  }
+}
 
 void ScalarReference::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
   float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();

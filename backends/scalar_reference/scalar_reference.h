@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/activations.h"
 #include "core/kernel.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
@@ -18,16 +19,14 @@ struct ScalarReference {
   static constexpr std::string_view kName = "scalar_reference";
 
   template <WeightType W>
-  requires(IsComputable(W)) static void Gemv(const TileMatrix& w, PanelRange panels, const float* x,
-                                             float* y) noexcept;
+  static void Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, float* y) noexcept;
   template <WeightType W>
-  requires(IsComputable(W)) static void Gemm(const TileMatrix& w, PanelRange panels, const float* x,
-                                             size_t x_stride, size_t tokens, float* y,
-                                             size_t y_stride) noexcept;
+  static void Gemm(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, size_t tokens,
+                   float* y, size_t y_stride) noexcept;
   template <WeightType W>
-  requires(IsComputable(W)) static void EmbedRow(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept;
+  static void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept;
 
+  static void QuantizeActivations(const float* x, size_t n, const QuantizedRows& out) noexcept;
   static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
   static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
   static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,

@@ -1,12 +1,15 @@
 // What the concepts accept and refuse: proved by the compiler, so a test that builds has passed.
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backends/scalar_reference/scalar_reference.h"
 #include "backends/selected.h"
+#include "core/activations.h"
 #include "core/kernel.h"
 #include "core/kv_slot.h"
 #include "core/model_config.h"
@@ -30,6 +33,7 @@ enum class Op {
   kGemv,
   kGemm,
   kEmbedRow,
+  kQuantize,
   kAppendKey,
   kAppendValue,
   kRmsNorm,
@@ -50,14 +54,16 @@ struct Name<Op::kName> {};
 template <Op kMissing, WeightType kMissingType = WeightType::kF32>
 struct Partial : Name<kMissing> {
   template <WeightType W>
-  static void Gemv(const TileMatrix&, PanelRange, const float*, float*) noexcept
+  static void Gemv(const TileMatrix&, PanelRange, const RowsFor<W>&, float*) noexcept
       requires(kMissing != Op::kGemv || W != kMissingType);
   template <WeightType W>
-  static void Gemm(const TileMatrix&, PanelRange, const float*, size_t, size_t, float*,
+  static void Gemm(const TileMatrix&, PanelRange, const RowsFor<W>&, size_t, float*,
                    size_t) noexcept requires(kMissing != Op::kGemm || W != kMissingType);
   template <WeightType W>
   static void EmbedRow(const TileMatrix&, size_t, float*) noexcept
       requires(kMissing != Op::kEmbedRow || W != kMissingType);
+  static void QuantizeActivations(const float*, size_t, const QuantizedRows&) noexcept
+      requires(kMissing != Op::kQuantize);
   static void AppendKey(const float*, size_t, const KvSlot&) noexcept
       requires(kMissing != Op::kAppendKey);
   static void AppendValue(const float*, size_t, const KvSlot&) noexcept
@@ -72,21 +78,33 @@ struct Partial : Name<kMissing> {
   static void Add(const float*, size_t, float*) noexcept requires(kMissing != Op::kAdd);
 };
 
-// Which sub-concepts K satisfies, one bit each.
+// Which sub-concepts K satisfies, one bit each: three for each weight type in the order of
+// kWeightTypes, then the others.
 template <typename K>
 constexpr unsigned Satisfied() {
-  constexpr WeightType kF32 = WeightType::kF32, kF16 = WeightType::kF16, kBF16 = WeightType::kBF16;
-  const bool bits[] = {GemvKernel<K, kF32>,     GemvKernel<K, kF16>,     GemvKernel<K, kBF16>,
-                       GemmKernel<K, kF32>,     GemmKernel<K, kF16>,     GemmKernel<K, kBF16>,
-                       EmbedRowKernel<K, kF32>, EmbedRowKernel<K, kF16>, EmbedRowKernel<K, kBF16>,
-                       KvAppendKernel<K>,       RmsNormKernel<K>,        RopeKernel<K>,
-                       SoftmaxKernel<K>,        SwiGluKernel<K>,         AddKernel<K>};
   unsigned mask = 0;
-  for (size_t i = 0; i < std::size(bits); ++i) mask |= unsigned{bits[i]} << i;
+  unsigned bit = 0;
+  const auto add = [&](bool satisfied) { mask |= unsigned{satisfied} << bit++; };
+  [&]<size_t... I>(std::index_sequence<I...>) {
+    const auto add_type = [&]<WeightType W>() {
+      add(GemvKernel<K, W>);
+      add(GemmKernel<K, W>);
+      add(EmbedRowKernel<K, W>);
+    };
+    (add_type.template operator()<kWeightTypes[I]>(), ...);
+  }
+  (std::make_index_sequence<std::size(kWeightTypes)>{});
+  for (const bool satisfied : {QuantizeKernel<K>, KvAppendKernel<K>, RmsNormKernel<K>,
+                               RopeKernel<K>, SoftmaxKernel<K>, SwiGluKernel<K>, AddKernel<K>})
+    add(satisfied);
   return mask;
 }
 
-constexpr unsigned kAll = (1u << 15) - 1;
+constexpr unsigned kQuantizeBit = 3 * std::size(kWeightTypes);
+constexpr unsigned kAppendBit = kQuantizeBit + 1, kRmsNormBit = kQuantizeBit + 2,
+                   kRopeBit = kQuantizeBit + 3, kSoftmaxBit = kQuantizeBit + 4,
+                   kSwiGluBit = kQuantizeBit + 5, kAddBit = kQuantizeBit + 6;
+constexpr unsigned kAll = (2u << kAddBit) - 1;
 
 // Not a kernel, and of the sub-concepts only number `bit` says so.
 template <typename K>
@@ -95,22 +113,19 @@ constexpr bool FailsOnly(unsigned bit) {
 }
 
 static_assert(Kernel<Partial<Op::kNone>> && Satisfied<Partial<Op::kNone>>() == kAll);
-static_assert(FailsOnly<Partial<Op::kGemv, WeightType::kF32>>(0));
-static_assert(FailsOnly<Partial<Op::kGemv, WeightType::kF16>>(1));
-static_assert(FailsOnly<Partial<Op::kGemv, WeightType::kBF16>>(2));
-static_assert(FailsOnly<Partial<Op::kGemm, WeightType::kF32>>(3));
-static_assert(FailsOnly<Partial<Op::kGemm, WeightType::kF16>>(4));
-static_assert(FailsOnly<Partial<Op::kGemm, WeightType::kBF16>>(5));
-static_assert(FailsOnly<Partial<Op::kEmbedRow, WeightType::kF32>>(6));
-static_assert(FailsOnly<Partial<Op::kEmbedRow, WeightType::kF16>>(7));
-static_assert(FailsOnly<Partial<Op::kEmbedRow, WeightType::kBF16>>(8));
-static_assert(FailsOnly<Partial<Op::kAppendKey>>(9));
-static_assert(FailsOnly<Partial<Op::kAppendValue>>(9));
-static_assert(FailsOnly<Partial<Op::kRmsNorm>>(10));
-static_assert(FailsOnly<Partial<Op::kRope>>(11));
-static_assert(FailsOnly<Partial<Op::kSoftmax>>(12));
-static_assert(FailsOnly<Partial<Op::kSwiGlu>>(13));
-static_assert(FailsOnly<Partial<Op::kAdd>>(14));
+static_assert([]<size_t... I>(std::index_sequence<I...>) {
+  return (... && (FailsOnly<Partial<Op::kGemv, kWeightTypes[I]>>(3 * I) &&
+                  FailsOnly<Partial<Op::kGemm, kWeightTypes[I]>>(3 * I + 1) &&
+                  FailsOnly<Partial<Op::kEmbedRow, kWeightTypes[I]>>(3 * I + 2)));
+}(std::make_index_sequence<std::size(kWeightTypes)>{}));
+static_assert(FailsOnly<Partial<Op::kQuantize>>(kQuantizeBit));
+static_assert(FailsOnly<Partial<Op::kAppendKey>>(kAppendBit));
+static_assert(FailsOnly<Partial<Op::kAppendValue>>(kAppendBit));
+static_assert(FailsOnly<Partial<Op::kRmsNorm>>(kRmsNormBit));
+static_assert(FailsOnly<Partial<Op::kRope>>(kRopeBit));
+static_assert(FailsOnly<Partial<Op::kSoftmax>>(kSoftmaxBit));
+static_assert(FailsOnly<Partial<Op::kSwiGlu>>(kSwiGluBit));
+static_assert(FailsOnly<Partial<Op::kAdd>>(kAddBit));
 static_assert(!Kernel<Partial<Op::kName>> && Satisfied<Partial<Op::kName>>() == kAll);
 static_assert(!Kernel<int>);
 
@@ -118,16 +133,16 @@ static_assert(!Kernel<int>);
 struct ThrowingAdd : Partial<Op::kNone> {
   static void Add(const float*, size_t, float*);
 };
-static_assert(FailsOnly<ThrowingAdd>(14));
+static_assert(FailsOnly<ThrowingAdd>(kAddBit));
 struct ReturningSoftmax : Partial<Op::kNone> {
   static float Softmax(float*, size_t, float) noexcept;
 };
-static_assert(FailsOnly<ReturningSoftmax>(12));
+static_assert(FailsOnly<ReturningSoftmax>(kSoftmaxBit));
 // One that wants to write what it may only read.
 struct WritingRope : Partial<Op::kNone> {
   static void Rope(float*, float*, float*, size_t, float*) noexcept;
 };
-static_assert(FailsOnly<WritingRope>(11));
+static_assert(FailsOnly<WritingRope>(kRopeBit));
 
 static_assert(Kernel<ScalarReference>);
 static_assert(Kernel<SelectedKernel>);

@@ -114,7 +114,7 @@ Rows LogitsOf(M model, size_t threads) {
 }
 
 TEST(MemoryViewTest, EqualsTheFile) {
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kWeightTypes) {
     for (const bool tied : {true, false}) {
       const TestModel model({.tied = tied});
       const TempTvl file(model.source(), type);
@@ -143,10 +143,10 @@ TEST(MemoryViewTest, WeightTypesMix) {
   round(rounded.classifier);
   const MemoryModel plain(rounded, [](size_t) { return WeightType::kF32; });
   const Rows expected = LogitsOf(plain.view(), 1);
-  constexpr size_t kTypes = std::size(kComputableTypes);
+  constexpr size_t kTypes = std::size(kFloatTypes);
   for (const size_t step : {1, 2, 5}) {
-    const MemoryModel mixed(
-        rounded, [&](size_t i) { return kComputableTypes[(i / 2 + i * step) % kTypes]; });
+    const MemoryModel mixed(rounded,
+                            [&](size_t i) { return kFloatTypes[(i / 2 + i * step) % kTypes]; });
     EXPECT_EQ(LogitsOf(mixed.view(), 2), expected);
   }
 }

@@ -11,11 +11,13 @@
 #include "tests/crossval/attention_suite.h"
 #include "tests/crossval/elementwise_suite.h"
 #include "tests/crossval/products_suite.h"
+#include "tests/crossval/quantized_suite.h"
 
 // A macro, because GoogleTest's own registration is one.
 #define TVL_CROSS_VALIDATE(Backend)                                  \
   namespace tvl::testing {                                           \
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, ProductsTest, Backend);    \
+  INSTANTIATE_TYPED_TEST_SUITE_P(Backend, QuantizedTest, Backend);   \
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, ElementwiseTest, Backend); \
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, AttentionTest, Backend);   \
   static_assert(Kernel<Backend>);                                    \

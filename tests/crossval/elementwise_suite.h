@@ -1,4 +1,4 @@
-// One answer, part 2: a backend's operations on vectors against scalar_reference, with ==.
+// One answer, part 3: a backend's operations on vectors against scalar_reference, with ==.
 #ifndef TVL_TESTS_CROSSVAL_ELEMENTWISE_SUITE_H_
 #define TVL_TESTS_CROSSVAL_ELEMENTWISE_SUITE_H_
 

@@ -1,4 +1,5 @@
-// One answer, part 1: a backend's products and embedding rows against scalar_reference, with ==.
+// One answer, part 1: a backend's products with f32, f16 and bf16 weights, and their embedding
+// rows, against scalar_reference, with ==.
 #ifndef TVL_TESTS_CROSSVAL_PRODUCTS_SUITE_H_
 #define TVL_TESTS_CROSSVAL_PRODUCTS_SUITE_H_
 
@@ -50,7 +51,7 @@ class ProductsTest : public ::testing::Test {
       for (size_t end = every_range ? begin : panels; end <= panels; ++end) {
         GuardedBuffer<float> y(w.rows, 3);
         y.PoisonData();
-        Gemv<K>(w, {begin, end}, x, y.data());
+        Gemv<K>(w, {begin, end}, {{x, 0}, {}}, y.data());
         const size_t first = begin * kPanelRows;
         const size_t last = end * kPanelRows < w.rows ? end * kPanelRows : w.rows;
         if (first < last) {
@@ -71,7 +72,7 @@ class ProductsTest : public ::testing::Test {
     const size_t y_stride = w.rows + 5;
     GuardedBuffer<float> y(tokens * y_stride, 1);
     y.PoisonData();
-    Gemm<K>(w, panels, x, x_stride, tokens, y.data(), y_stride);
+    Gemm<K>(w, panels, {{x, x_stride}, {}}, tokens, y.data(), y_stride);
     const size_t first = panels.begin * kPanelRows;
     const size_t last = panels.end * kPanelRows < w.rows ? panels.end * kPanelRows : w.rows;
     for (size_t t = 0; t < tokens; ++t) {
@@ -88,7 +89,7 @@ class ProductsTest : public ::testing::Test {
 
   static std::vector<float> Reference(const TileMatrix& w, const float* x) {
     std::vector<float> y(w.rows);
-    Gemv<ScalarReference>(w, {0, w.panels()}, x, y.data());
+    Gemv<ScalarReference>(w, {0, w.panels()}, {{x, 0}, {}}, y.data());
     return y;
   }
 };
@@ -97,7 +98,7 @@ TYPED_TEST_SUITE_P(ProductsTest);
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryShape) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t rows : {1, 2, 15, 16, 17, 31, 32, 33, 48, 172}) {
       for (const size_t cols : {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 64, 172, 260}) {
         for (const Fill fill : {Fill::kNormal, Fill::kCancelling}) {
@@ -114,7 +115,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryShape) {
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryKindOfNumber) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t cols : {5, 16, 172}) {
       for (const Fill weights : kFills) {
         for (const Fill inputs : kFills) {
@@ -131,7 +132,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryKindOfNumber) {
 
 TYPED_TEST_P(ProductsTest, GemvOfEveryRangeOfPanels) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t rows : {16, 33, 100}) {
       const OwnedTiles w(type, rows, 20, Fill::kCancelling, random);
       const GuardedBuffer<float> x = Inputs(20, Fill::kCancelling, random);
@@ -144,7 +145,7 @@ TYPED_TEST_P(ProductsTest, GemvOfEveryRangeOfPanels) {
 // poison, as those of the K cache may.
 TYPED_TEST_P(ProductsTest, GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t gap : {64, 4096, 65536}) {
       const OwnedTiles w(type, 42, 36, gap);
       FillWeights(w.view(), Fill::kNormal, random);
@@ -162,7 +163,7 @@ TYPED_TEST_P(ProductsTest, GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart
 
 TYPED_TEST_P(ProductsTest, GemvOfInterleavedPairs) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t rows : {8, 32, 40, 80, 172}) {
       const OwnedTilePair pair(type, rows, 24);
       FillWeights(pair.view().first, Fill::kCancelling, random);
@@ -184,7 +185,7 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryNumberOfTokens) {
   struct Shape {
     size_t rows, cols;
   };
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const Shape& shape : {Shape{1, 1}, {17, 6}, {33, 64}, {16, 128}, {20, 132}, {15, 260}}) {
       for (const size_t tokens : kTokens) {
         SCOPED_TRACE(::testing::Message()
@@ -209,7 +210,7 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryNumberOfTokens) {
 
 TYPED_TEST_P(ProductsTest, GemmOfEveryKindOfNumberAndRange) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const Fill weights : kFills) {
       for (const Fill inputs : kFills) {
         SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << FillName(weights)
@@ -241,7 +242,7 @@ TYPED_TEST_P(ProductsTest, EveryWeightOf16Bits) {
     GuardedBuffer<float> ones(4);
     for (float& one : ones.span()) one = 1;
     std::vector<float> widened(kPatterns);
-    Gemv<TypeParam>(w.view(), {0, w.view().panels()}, ones.data(), widened.data());
+    Gemv<TypeParam>(w.view(), {0, w.view().panels()}, {{ones.data(), 0}, {}}, widened.data());
     for (size_t i = 0; i < kPatterns; ++i) {
       const uint16_t bits = static_cast<uint16_t>(i);
       const float expected = type == WeightType::kF16 ? F16ToF32(bits) : BF16ToF32(bits);
@@ -255,7 +256,7 @@ TYPED_TEST_P(ProductsTest, EveryWeightOf16Bits) {
 
 TYPED_TEST_P(ProductsTest, EmbeddingRows) {
   Random random;
-  for (const WeightType type : kComputableTypes) {
+  for (const WeightType type : kFloatTypes) {
     for (const size_t cols : {1, 3, 4, 5, 16, 17, 64, 172}) {
       const OwnedTiles w(type, 35, cols, Fill::kSpecial, random);
       for (size_t row = 0; row < 35; ++row) {

@@ -136,7 +136,7 @@ std::string Name(const TestShape& s) {
 
 TEST(EngineTest, ChunksChangeNoBit) {
   for (const TestShape& shape : kShapes) {
-    for (const WeightType type : kComputableTypes) {
+    for (const WeightType type : kWeightTypes) {
       SCOPED_TRACE(Name(shape));
       const Fixture fixture(shape, type);
       const auto engine = fixture.Open(type == WeightType::kF32 ? 1 : 2);

@@ -18,7 +18,7 @@
 
 namespace tvl::testing {
 
-// Writes one weight of a matrix whose memory the caller owns, rounded to the matrix's type. Rows
+// Writes one weight of a matrix of f32, f16 or bf16 whose memory the caller owns, rounded. Rows
 // and columns of the padding can be written, too.
 inline void SetWeight(const TileMatrix& w, size_t row, size_t col, float value) {
   std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
@@ -45,7 +45,39 @@ inline float WeightAt(const TileMatrix& w, size_t row, size_t col) {
   return weight;
 }
 
+// Any quants, those at the ends of their range often, and scales and minima drawn by `fill`; in
+// padding what models/TVL_FORMAT.md says. REQUIRES: memory that was zeroed.
+inline void FillQuantized(const TileMatrix& w, Fill fill, Random& random) {
+  for (size_t row = 0; row < w.rows; ++row) {
+    std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
+    uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
+    const size_t r = row % kPanelRows;
+    // Rows of one value saturate whatever adds in too few bits.
+    const size_t extreme = random.Below(8);
+    for (size_t k = 0; k < PaddedCols(w.type, w.cols); ++k) {
+      if (k % kQuantBlock == 0 && k < w.cols) {
+        halves[TileIndexScale(w.type, r, k)] = F32ToF16(Draw(fill, random));
+        if (w.type == WeightType::kQ4M)
+          halves[TileIndexMinimum(r, k)] = F32ToF16(Draw(fill, random));
+      }
+      uint8_t byte = static_cast<uint8_t>(random.Bits());
+      if (extreme < 2) byte = extreme == 0 ? 0x80 : 0x7f;
+      if (w.type == WeightType::kQ8) {
+        panel[TileByteQ8(r, k)] = static_cast<std::byte>(k < w.cols ? byte : 0);
+        continue;
+      }
+      uint8_t nibble = byte & 0xf;
+      if (extreme < 2) nibble = extreme == 0 ? 0 : 15;
+      if (k >= w.cols) nibble = w.type == WeightType::kQ4 ? 8 : 0;
+      std::byte& both = panel[TileByteQ4(w.type, r, k)];
+      both = IsHighNibble(k) ? (both & std::byte{0x0f}) | static_cast<std::byte>(nibble << 4)
+                             : (both & std::byte{0xf0}) | static_cast<std::byte>(nibble);
+    }
+  }
+}
+
 inline void FillWeights(const TileMatrix& w, Fill fill, Random& random) {
+  if (IsQuantized(w.type)) return FillQuantized(w, fill, random);
   for (size_t row = 0; row < w.rows; ++row) {
     for (size_t col = 0; col < w.cols; ++col) SetWeight(w, row, col, Draw(fill, random));
   }

@@ -69,7 +69,7 @@ void Gemv(benchmark::State& state) {
   const AlignedBuffer<float> x = Ones(cols);
   AlignedBuffer<float> y(rows);
   for (auto _ : state) {
-    SelectedKernel::Gemv<W>(w, {0, w.panels()}, x.data(), y.data());
+    SelectedKernel::Gemv<W>(w, {0, w.panels()}, {x.data(), 0}, y.data());
     benchmark::ClobberMemory();
   }
   if (y[rows - 1] != static_cast<float>(cols)) state.SkipWithError("wrong result");
@@ -88,7 +88,7 @@ void Gemm(benchmark::State& state) {
   const AlignedBuffer<float> x = Ones(tokens * kCols);
   AlignedBuffer<float> y(tokens * kRows);
   for (auto _ : state) {
-    SelectedKernel::Gemm<W>(w, {0, w.panels()}, x.data(), kCols, tokens, y.data(), kRows);
+    SelectedKernel::Gemm<W>(w, {0, w.panels()}, {x.data(), kCols}, tokens, y.data(), kRows);
     benchmark::ClobberMemory();
   }
   if (y[tokens * kRows - 1] != static_cast<float>(kCols)) state.SkipWithError("wrong result");

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "backends/highway_portable/highway_portable.h"
+#include "core/activations.h"
 #include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -13,10 +14,10 @@ struct ColumnWise : tvl::HighwayPortable {
   static constexpr std::string_view kName = "column_wise";
 
   template <tvl::WeightType W>
-  static void Gemv(const tvl::TileMatrix& w, tvl::PanelRange panels, const float* x,
+  static void Gemv(const tvl::TileMatrix& w, tvl::PanelRange panels, const tvl::RowsFor<W>& x,
                    float* y) noexcept {
     if constexpr (W == tvl::WeightType::kF32) {
-      GemvF32(w, panels, x, y);
+      GemvF32(w, panels, x.data, y);
     } else {
       HighwayPortable::Gemv<W>(w, panels, x, y);
     }

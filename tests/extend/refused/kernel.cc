@@ -10,12 +10,14 @@
 struct MyKernel {
   static constexpr std::string_view kName = "my_kernel";
   template <tvl::WeightType W>
-  static void Gemv(const tvl::TileMatrix&, tvl::PanelRange, const float*, float*) noexcept;
+  static void Gemv(const tvl::TileMatrix&, tvl::PanelRange, const tvl::RowsFor<W>&,
+                   float*) noexcept;
   template <tvl::WeightType W>
-  static void Gemm(const tvl::TileMatrix&, tvl::PanelRange, const float*, size_t, size_t, float*,
+  static void Gemm(const tvl::TileMatrix&, tvl::PanelRange, const tvl::RowsFor<W>&, size_t, float*,
                    size_t) noexcept;
   template <tvl::WeightType W>
   static void EmbedRow(const tvl::TileMatrix&, size_t, float*) noexcept;
+  static void QuantizeActivations(const float*, size_t, const tvl::QuantizedRows&) noexcept;
   static void AppendKey(const float*, size_t, const tvl::KvSlot&) noexcept;
   static void AppendValue(const float*, size_t, const tvl::KvSlot&) noexcept;
 #ifndef MISSING
