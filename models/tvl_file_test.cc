@@ -1,4 +1,5 @@
 // What is written is what is read: every tensor, of every type, over odd shapes.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,7 +15,7 @@
 #include "core/tile.h"
 #include "gtest/gtest.h"
 #include "models/import/llama2c.h"
-#include "models/tile_packer.h"
+#include "models/quantize.h"
 #include "models/tvl_format.h"
 #include "models/tvl_reader.h"
 #include "models/tvl_writer.h"
@@ -71,16 +72,73 @@ size_t SourceRow(const MatrixSource& m, size_t r) {
   return head * d + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
 }
 
+// Number `index` of a panel's or a superblock's.
+uint16_t HalfAt(const std::byte* data, size_t index) {
+  uint16_t half;
+  std::memcpy(&half, data + 2 * index, sizeof(half));
+  return half;
+}
+
+// Checks row r of a panel, padding included, which holds the `cols` numbers at `row`, or is padding
+// where that is null.
+void ExpectQuantizedRow(WeightType type, const std::byte* panel, size_t r, const float* row,
+                        size_t cols) {
+  const size_t kp = (cols + 63) / 64 * 64, quant_lines = type == WeightType::kQ8 ? 16 : 8;
+  const size_t lines = quant_lines + (type == WeightType::kQ4M ? 2 : 1);
+  for (size_t k = 0; k < kp; k += 32) {
+    QuantizedBlock expected = {};
+    if (type == WeightType::kQ4) std::fill_n(expected.quants, 32, int8_t{8});
+    if (row != nullptr && k < cols)
+      expected = QuantizeBlock(type, row + k, std::min<size_t>(32, cols - k));
+    const std::byte* superblock = panel + k / 64 * lines * 64;
+    for (size_t j = k % 64; j < k % 64 + 32; ++j) {
+      int quant = std::to_integer<int8_t>(superblock[64 * (j / 4) + 4 * r + j % 4]);
+      if (type != WeightType::kQ8) {
+        const int both = std::to_integer<int>(superblock[64 * (j / 8) + 4 * r + j % 4]);
+        quant = j % 8 < 4 ? both & 15 : both >> 4;
+      }
+      ASSERT_EQ(quant, expected.quants[j % 32]) << "row " << r << " k " << k / 64 * 64 + j;
+    }
+    const std::byte* scales = superblock + 64 * quant_lines;
+    ASSERT_EQ(HalfAt(scales, 16 * (k % 64 / 32) + r), expected.scale) << "row " << r << " k " << k;
+    if (type != WeightType::kQ4M) continue;
+    ASSERT_EQ(HalfAt(scales + 64, 16 * (k % 64 / 32) + r), expected.minimum) << r << ' ' << k;
+  }
+}
+
+size_t PanelSize(WeightType type, size_t cols) {
+  switch (type) {
+    case WeightType::kF32:
+      return (cols + 3) / 4 * 4 * 64;
+    case WeightType::kQ8:
+      return (cols + 63) / 64 * 17 * 64;
+    case WeightType::kQ4:
+      return (cols + 63) / 64 * 9 * 64;
+    case WeightType::kQ4M:
+      return (cols + 63) / 64 * 10 * 64;
+    default:
+      return (cols + 3) / 4 * 4 * 32;
+  }
+}
+
 // Checks panels of one matrix, padding included, by the formulas of TVL_FORMAT.md. `unit_step`:
 // units from one unit of the matrix to its next.
 void ExpectMatrix(const TensorInfo& t, const MatrixSource& m, size_t first_unit, size_t unit_step,
                   size_t panels) {
   const WeightType type = static_cast<WeightType>(t.type);
   const size_t kp = (m.cols + 3) / 4 * 4;
-  const size_t panel_bytes = kp * 16 * (type == WeightType::kF32 ? 4 : 2);
+  const size_t panel_bytes = PanelSize(type, m.cols);
   for (size_t p = 0; p < panels; ++p) {
     const std::byte* panel =
         t.data.data() + ((first_unit + p / 2 * unit_step) * 2 + p % 2) * panel_bytes;
+    if (IsQuantized(type)) {
+      for (size_t r = 0; r < 16; ++r) {
+        const size_t row = 16 * p + r;
+        ExpectQuantizedRow(type, panel, r,
+                           row < m.rows ? m.data + SourceRow(m, row) * m.cols : nullptr, m.cols);
+      }
+      continue;
+    }
     for (size_t k = 0; k < kp; ++k) {
       for (size_t r = 0; r < 16; ++r) {
         const size_t row = 16 * p + r;
@@ -92,10 +150,8 @@ void ExpectMatrix(const TensorInfo& t, const MatrixSource& m, size_t first_unit,
           continue;
         }
         const bool f16 = type == WeightType::kF16;
-        uint16_t bits;
-        std::memcpy(&bits, panel + 2 * (f16 ? 16 * k + r : 32 * (k / 2) + 2 * r + k % 2),
-                    sizeof(bits));
-        ASSERT_EQ(bits, f16 ? F32ToF16(expected) : F32ToBF16(expected))
+        const size_t index = f16 ? 16 * k + r : 32 * (k / 2) + 2 * r + k % 2;
+        ASSERT_EQ(HalfAt(panel, index), f16 ? F32ToF16(expected) : F32ToBF16(expected))
             << t.name << " row " << row << " k " << k;
       }
     }
@@ -163,7 +219,7 @@ void ExpectTensor(const TensorInfo& t, const Expected& e, WeightType type) {
 
 TEST(TvlFileTest, EveryTensorSurvivesTheRoundTrip) {
   for (const TestShape& shape : kShapes) {
-    for (const WeightType type : kPackableTypes) {
+    for (const WeightType type : kWeightTypes) {
       SCOPED_TRACE(
           absl::StrCat("dim ", shape.dim, " hidden ", shape.hidden_dim, " ", WeightTypeName(type)));
       const TestModel model(shape);

@@ -13,6 +13,7 @@
 #include "core/aligned_buffer.h"
 #include "models/atomic_file.h"
 #include "models/checksum.h"
+#include "models/quantize.h"
 #include "models/tile_packer.h"
 #include "models/tvl_format.h"
 
@@ -106,6 +107,14 @@ DirectoryEntry MakeEntry(const Tensor& tensor, WeightType type, uint64_t offset)
   return e;
 }
 
+// Weight (row, col) of the source.
+absl::Status Unstorable(const std::string& tensor, WeightType type, size_t row, size_t col,
+                        float found) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "tensor ", tensor, ", row ", row, ", column ", col, ": ", WeightTypeName(type),
+      " expects a finite number of magnitude up to ", LargestWeight(type), ", found ", found));
+}
+
 // Packs and writes tensors one panel at a time, so that memory stays bounded by a few megabytes.
 class DataWriter {
  public:
@@ -138,16 +147,19 @@ class DataWriter {
     const WeightType type = static_cast<WeightType>(entry.type);
     const size_t panels = PanelCount(entry.rows);
     panel_ = AlignedBuffer<std::byte>(PanelBytes(type, entry.cols));
-    if (tensor.second == nullptr) return WritePanels(*tensor.first, type, 0, panels);
+    if (tensor.second == nullptr) return WritePanels(tensor.name, *tensor.first, type, 0, panels);
     for (size_t p = 0; p < RoundUp(panels, kPanelsPerUnit); p += kPanelsPerUnit) {
       for (const MatrixSource* matrix : {tensor.first, tensor.second}) {
-        if (absl::Status s = WritePanels(*matrix, type, p, p + kPanelsPerUnit); !s.ok()) return s;
+        if (absl::Status s = WritePanels(tensor.name, *matrix, type, p, p + kPanelsPerUnit);
+            !s.ok())
+          return s;
       }
     }
     return absl::OkStatus();
   }
 
-  absl::Status WritePanels(const MatrixSource& matrix, WeightType type, size_t begin, size_t end) {
+  absl::Status WritePanels(const std::string& name, const MatrixSource& matrix, WeightType type,
+                           size_t begin, size_t end) {
     const bool decodes = matrix.data == nullptr;
     if (decodes) decoded_.resize(kPanelRows * matrix.cols);
     for (size_t p = begin; p < end; ++p) {
@@ -156,6 +168,9 @@ class DataWriter {
         const size_t row = p * kPanelRows + r;
         float* const decoded = decodes ? decoded_.data() + r * matrix.cols : nullptr;
         rows[r] = row < matrix.rows ? matrix.Row(row, decoded) : nullptr;
+        if (rows[r] == nullptr || !IsQuantized(type)) continue;
+        const size_t k = FindUnstorable(type, rows[r], matrix.cols);
+        if (k < matrix.cols) return Unstorable(name, type, matrix.SourceRow(row), k, rows[r][k]);
       }
       PackPanel(type, rows, matrix.cols, panel_.data());
       if (absl::Status s = Append(panel_.span()); !s.ok()) return s;
@@ -204,10 +219,6 @@ uint64_t HeaderChecksum(const format::Header& header, const format::Config& conf
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options) {
   if (absl::Status s = ValidateModelConfig(model.config); !s.ok()) return s;
-  if (!IsPackable(options.type)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("weight type ", WeightTypeName(options.type), ": expected f32, f16 or bf16"));
-  }
   const std::vector<Tensor> tensors = ListTensors(model);
   const format::Config config = EncodeConfig(model.config);
 

@@ -61,15 +61,15 @@ struct ModelSource {
 };
 
 struct TvlWriteOptions {
-  WeightType type = WeightType::kF32;  // of all matrices; see kPackableTypes
+  WeightType type = WeightType::kF32;  // of all matrices
   // Called now and then with the bytes of tensor data written and their total. False stops the
   // writing: Cancelled.
   std::function<bool(uint64_t done, uint64_t total)> progress;
 };
 
 // Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically.
-// InvalidArgument for an invalid configuration or type, otherwise the operating system's error;
-// nothing is left behind on error.
+// InvalidArgument for an invalid configuration or a weight that a quantised type cannot store
+// (models/quantize.h), otherwise the operating system's error; nothing is left behind on error.
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options);
 

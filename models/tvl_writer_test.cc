@@ -150,11 +150,41 @@ TEST_F(TvlWriterTest, RefusesAnInvalidModelBeforeTouchingTheDisk) {
   ModelSource bad = model_.source();
   bad.config.n_kv_heads = 5;
   EXPECT_THAT(std::string(WriteTvl(bad, "", Path("model"), {}).message()), HasSubstr("n_kv_heads"));
-  TvlWriteOptions options;
-  options.type = WeightType::kQ8;
-  EXPECT_THAT(std::string(WriteTvl(model_.source(), "", Path("model"), options).message()),
-              HasSubstr("weight type q8"));
   EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+// Named as the source has it: row 1 of wk's first head is row 2 of what is written.
+TEST_F(TvlWriterTest, NamesAWeightThatCannotBeQuantised) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const struct {
+    WeightType type;
+    float weight;
+    const char* expected;
+  } cases[] = {
+      {WeightType::kQ8, std::numeric_limits<float>::quiet_NaN(),
+       "tensor layers.1.wk, row 1, column 35: q8 expects a finite number of magnitude up to "
+       "8.31901e+06, found nan"},
+      {WeightType::kQ4, -infinity,
+       "q4 expects a finite number of magnitude up to 524032, found -inf"},
+      {WeightType::kQ4M, 65505,
+       "q4m expects a finite number of magnitude up to 65504, found 65505"}};
+  for (const auto& c : cases) {
+    ModelSource bad = model_.source();
+    MatrixSource& wk = bad.layers[1].wk;
+    std::vector<float> weights(wk.data, wk.data + size_t{wk.rows} * wk.cols);
+    weights[36 + 35] = c.weight;
+    wk.data = weights.data();
+    TvlWriteOptions options;
+    options.type = c.type;
+    const absl::Status status = WriteTvl(bad, "", Path("model"), options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.expected));
+    EXPECT_EQ(FilesInFolder(), 0u);
+    // The others keep what they find.
+    options.type = WeightType::kF32;
+    EXPECT_EQ(WriteTvl(bad, "", Path("model"), options), absl::OkStatus());
+    fs::remove(Path("model"));
+  }
 }
 
 // Memory stays that of a panel: rows of a source that decodes them are asked for once, in the order

@@ -12,7 +12,6 @@
 #include "core/tile.h"
 #include "models/import/llama2c.h"
 #include "models/import/llama2c_tokenizer.h"
-#include "models/tile_packer.h"
 #include "models/tokenizer/tokenizer_section.h"
 #include "models/tvl_writer.h"
 #include "tools/command.h"
@@ -105,17 +104,19 @@ void AddConvert(CLI::App& app, Action* action) {
       ->required()
       ->type_name("FILE");
   const auto parse = [options](const std::string& text) {
-    for (const WeightType type : kPackableTypes) {
+    for (const WeightType type : kWeightTypes) {
       if (text != WeightTypeName(type)) continue;
       options->dtype = type;
       return;
     }
-    throw CLI::ValidationError("--dtype",
-                               absl::StrCat("expected f32, f16 or bf16, found '", text, "'"));
+    throw CLI::ValidationError(
+        "--dtype", absl::StrCat("expected f32, f16, bf16, q8, q4 or q4m, found '", text, "'"));
   };
-  sub->add_option_function<std::string>(
-         "--dtype", parse, "f32 keeps the weights, f16 and bf16 halve their size (default: f32)")
-      ->type_name("f32|f16|bf16");
+  sub->add_option_function<std::string>("--dtype", parse,
+                                        "f32 keeps the weights, f16 and bf16 halve their size, q8 "
+                                        "makes it about a quarter, q4 and "
+                                        "q4m about an eighth (default: f32)")
+      ->type_name("f32|f16|bf16|q8|q4|q4m");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

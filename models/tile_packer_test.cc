@@ -1,0 +1,118 @@
+// A panel reads back, by core/tile_weight.h, as the rows that were packed.
+#include "models/tile_packer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/float16.h"
+#include "core/kernel.h"
+#include "core/tile.h"
+#include "core/tile_weight.h"
+#include "gtest/gtest.h"
+#include "models/quantize.h"
+#include "tests/support/random.h"
+
+namespace tvl {
+namespace {
+
+constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172};
+
+// `rows` rows of `cols` numbers, packed into memory that was poisoned.
+struct Packed {
+  Packed(WeightType type, size_t rows, size_t cols)
+      : x(rows * cols), lines(PanelLines(type, cols)) {
+    testing::Random random(cols);
+    testing::FillWith(testing::Fill::kNormal, random, x);
+    const float* pointers[kPanelRows] = {};
+    for (size_t r = 0; r < rows; ++r) pointers[r] = &x[r * cols];
+    std::fill(lines.begin(), lines.end(), Line{});
+    PackPanel(type, pointers, cols, panel());
+  }
+  struct alignas(kLineBytes) Line {
+    Line() { std::fill(std::begin(bytes), std::end(bytes), std::byte{0xee}); }
+    std::byte bytes[kLineBytes];
+  };
+  std::byte* panel() { return lines[0].bytes; }
+
+  std::vector<float> x;
+  std::vector<Line> lines;
+};
+
+template <WeightType W>
+void ExpectRow(Packed& packed, size_t r, size_t cols) {
+  for (size_t k = 0; k < PaddedCols(W, cols); ++k) {
+    const float weight = PanelWeight<W>(packed.panel(), r, k);
+    if (r * cols + k >= packed.x.size() || k >= cols) {
+      // A partial block of q4m has a minimum.
+      if (W == WeightType::kQ4M && k / kQuantBlock * kQuantBlock < cols &&
+          r * cols < packed.x.size())
+        continue;
+      EXPECT_EQ(weight, 0) << r << ' ' << k;
+      continue;
+    }
+    const float x = packed.x[r * cols + k];
+    if constexpr (IsQuantized(W)) {
+      const size_t begin = k / kQuantBlock * kQuantBlock;
+      const QuantizedBlock block =
+          QuantizeBlock(W, &packed.x[r * cols + begin], std::min(kQuantBlock, cols - begin));
+      EXPECT_EQ(PanelQuant<W>(packed.panel(), r, k),
+                block.quants[k - begin] - (W == WeightType::kQ4 ? 8 : 0));
+      EXPECT_EQ(PanelScale<W>(packed.panel(), r, k), F16ToF32(block.scale));
+      if (W == WeightType::kQ4M) {
+        EXPECT_EQ(PanelMinimum(packed.panel(), r, k), F16ToF32(block.minimum));
+      }
+      EXPECT_NEAR(weight, x, W == WeightType::kQ8 ? 0.03f : 0.6f);
+    } else {
+      EXPECT_NEAR(weight, x, W == WeightType::kF32 ? 0 : std::fabs(x) * 0x1p-8f);
+    }
+  }
+}
+
+TEST(TilePackerTest, ReadsBack) {
+  for (const WeightType type : kWeightTypes) {
+    for (const size_t cols : kCols) {
+      for (const size_t rows : {1, 15, 16}) {
+        SCOPED_TRACE(std::string(WeightTypeName(type)) + " " + std::to_string(rows) + " by " +
+                     std::to_string(cols));
+        Packed packed(type, rows, cols);
+        WithWeightType(type, [&]<WeightType W>() {
+          for (size_t r = 0; r < kPanelRows; ++r) ExpectRow<W>(packed, r, cols);
+        });
+      }
+    }
+  }
+}
+
+// Byte by byte, what TVL_FORMAT.md says of padding.
+TEST(TilePackerTest, QuantizedPadding) {
+  for (const WeightType type : kQuantizedTypes) {
+    for (const size_t cols : kCols) {
+      Packed packed(type, 3, cols);
+      const uint16_t* halves = reinterpret_cast<const uint16_t*>(packed.panel());
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        for (size_t k = 0; k < PaddedCols(type, cols); ++k) {
+          if (r >= 3 || k / kQuantBlock * kQuantBlock >= cols) {
+            EXPECT_EQ(halves[TileIndexScale(type, r, k)], 0);
+            if (type == WeightType::kQ4M) {
+              EXPECT_EQ(halves[TileIndexMinimum(r, k)], 0);
+            }
+          }
+          if (r < 3 && k < cols) continue;
+          if (type == WeightType::kQ8) {
+            EXPECT_EQ(packed.panel()[TileByteQ8(r, k)], std::byte{0});
+            continue;
+          }
+          const std::byte both = packed.panel()[TileByteQ4(type, r, k)];
+          EXPECT_EQ(IsHighNibble(k) ? both >> 4 : both & std::byte{15},
+                    type == WeightType::kQ4 ? std::byte{8} : std::byte{0});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tvl
