@@ -141,16 +141,19 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return UsageError(app, OneLine(error.what()));
   }
-  try {
-    return Finish(action());
-  } catch (const std::bad_alloc&) {
-    return Fail(kExitBadInput, "out of memory");
-  } catch (const std::exception& error) {  // threads that cannot be started, for one
-    return Fail(kExitBadInput, OneLine(error.what()));
-  }
+  return Finish(action());
 }
 
 }  // namespace
 }  // namespace tvl
 
-int main(int argc, char** argv) { return tvl::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return tvl::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    tvl::PrintNote("tvl: out of memory\n");
+    return tvl::kExitBadInput;
+  } catch (const std::exception& error) {  // threads that cannot be started, for one
+    return tvl::Fail(tvl::kExitBadInput, tvl::OneLine(error.what()));
+  }
+}

@@ -49,7 +49,7 @@ AlignedBuffer<float> Ones(size_t n) {
 void ReadBandwidth(benchmark::State& state) {
   const AlignedBuffer<std::byte> data = OnesPanels<WeightType::kF32>(kWeightBytes);
   const uint64_t* words = reinterpret_cast<const uint64_t*>(data.data());
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     uint64_t sums[32] = {};
     for (size_t i = 0; i < kWeightBytes / sizeof(uint64_t); i += 32) {
       for (size_t c = 0; c < 32; ++c) sums[c] += words[i + c];
@@ -68,7 +68,7 @@ void Gemv(benchmark::State& state) {
   const TileMatrix w = DenseTileMatrix(weights.data(), W, rows, cols);
   const AlignedBuffer<float> x = Ones(cols);
   AlignedBuffer<float> y(rows);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     SelectedKernel::Gemv<W>(w, {0, w.panels()}, x.data(), y.data());
     benchmark::ClobberMemory();
   }
@@ -87,7 +87,7 @@ void Gemm(benchmark::State& state) {
   const TileMatrix w = DenseTileMatrix(weights.data(), W, kRows, kCols);
   const AlignedBuffer<float> x = Ones(tokens * kCols);
   AlignedBuffer<float> y(tokens * kRows);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     SelectedKernel::Gemm<W>(w, {0, w.panels()}, x.data(), kCols, tokens, y.data(), kRows);
     benchmark::ClobberMemory();
   }
@@ -108,7 +108,7 @@ void Attention(benchmark::State& state) {
   const KvSlot slot = {keys.data(), values.data(), kHeadDim, static_cast<uint32_t>(positions)};
   const AlignedBuffer<float> q = Ones(kHeadDim);
   AlignedBuffer<float> scores(positions), out(kHeadDim);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     Attend<SelectedKernel>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions,
                            out.data(), kHeadDim);
     benchmark::ClobberMemory();
