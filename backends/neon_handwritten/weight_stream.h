@@ -48,8 +48,10 @@ class WeightStream {
     // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
     // then.
     Unroll<kStepBytes / kLineBytes>([&](auto i) __attribute__((always_inline)) {
+      // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses may
       __builtin_prefetch(reinterpret_cast<const void*>(l1 + i * kLineBytes), 0, 0);
       __builtin_prefetch(reinterpret_cast<const void*>(l2 + i * kLineBytes), 0, 2);
+      // NOLINTEND(performance-no-int-to-ptr)
     });
   }
 

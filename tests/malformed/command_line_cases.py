@@ -25,6 +25,11 @@ def make(good, checkpoint, tokenizer):
     usage("-x", "unexpected argument: -x")
     usage("generate one two three", "unexpected arguments: one two three")
     usage("generate --nonsense", "unexpected argument: --nonsense")
+    usage("generate --stats=3", "--stats: expected no value (see 'tvl generate")
+    usage("generate --stats=false", "--stats: expected no value")
+    usage("--version=2", "--version: expected no value (see 'tvl ")
+    for command in ["", "convert ", "generate ", "inspect ", "verify ", "fingerprint "]:
+        usage(command + "--help=3", "--help: expected no value")
     usage("inspect", "MODEL is required")
     usage("inspect model.tvl model.tvl", "unexpected argument: model.tvl")
     usage("verify", "MODEL is required")

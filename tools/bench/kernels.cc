@@ -140,7 +140,7 @@ template <typename F>
 void RunAgainstRoof(benchmark::State& state, size_t bytes, F&& f) {
   const double roof = Roof();
   const auto start = Clock::now();
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     f();
     benchmark::ClobberMemory();
   }
@@ -184,7 +184,7 @@ void Gemm(benchmark::State& state, WeightType type, size_t tokens) {
   const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
   const Inputs x(tokens, kCols);
   AlignedBuffer<float> y(tokens * kRows);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     tvl::Gemm<K>(w, {0, w.panels()}, x.rows(), tokens, y.data(), kRows);
     benchmark::ClobberMemory();
   }
@@ -198,7 +198,7 @@ void EmbedRow(benchmark::State& state, WeightType type) {
       OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
   const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
   AlignedBuffer<float> out(kCols);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     tvl::EmbedRow<K>(w, 77, out.data());
     benchmark::ClobberMemory();
   }
@@ -214,7 +214,7 @@ void Attention(benchmark::State& state) {
   const KvSlot slot = {keys.data(), values.data(), kHeadDim, static_cast<uint32_t>(positions)};
   const AlignedBuffer<float> q = Ones(kHeadDim);
   AlignedBuffer<float> scores(positions), out(kHeadDim);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     Attend<K>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions, out.data(),
               kHeadDim);
     benchmark::ClobberMemory();
@@ -231,7 +231,7 @@ template <typename Op>
 void OnVectors(benchmark::State& state, float expected, Op&& op) {
   const AlignedBuffer<float> x = Ones(kVectorSize);
   AlignedBuffer<float> y = Ones(kVectorSize);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     op(x.data(), y.data());
     benchmark::ClobberMemory();
   }
@@ -264,7 +264,7 @@ BENCHMARK(Rope);
 
 void QuantizeActivations(benchmark::State& state) {
   const Inputs x(1, kVectorSize);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     K::QuantizeActivations(x.rows().floats.data, kVectorSize, x.rows().quantized);
     benchmark::ClobberMemory();
   }
