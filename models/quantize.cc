@@ -77,18 +77,25 @@ uint16_t ToScale(float number) {
   return number < 0 ? kSignF16 | 1 : 1;
 }
 
-// The integers nearest to (x - minimum) / scale, as floats.
-void Round(const Block& block, const QuantRange& range, const Steps& steps,
-           float (&quants)[kQuantBlock]) {
-  const float scale = F16ToF32(steps.scale), minimum = F16ToF32(steps.minimum);
-  const float inverse = scale == 0 ? 0 : 1 / scale;
-  const float low = range.low, high = range.high;
-  for (size_t i = 0; i < kQuantBlock; ++i) {
-    const float t = (block.x[i] - minimum) * inverse;
-    const float clamped = std::min(std::max(t, low), high);
-    quants[i] = static_cast<float>(RoundToInt(clamped)) * block.used[i];
+// What rounds a number to its quant, with the steps taken apart.
+struct Rounding {
+  Rounding(const QuantRange& range, const Steps& steps)
+      : scale(F16ToF32(steps.scale)),
+        minimum(F16ToF32(steps.minimum)),
+        inverse(scale == 0 ? 0 : 1 / scale),
+        low(range.low),
+        high(range.high) {}
+
+  // An integer. (Comparisons rather than std::clamp, whose references keep loops from vectors.)
+  float Quant(float x) const {
+    const float t = (x - minimum) * inverse;
+    const float above = t < low ? low : t;
+    return static_cast<float>(RoundToInt(above > high ? high : above));
   }
-}
+  float Weight(float quant) const { return std::fma(quant, scale, minimum); }
+
+  const float scale, minimum, inverse, low, high;
+};
 
 // How well a choice of steps does, and what its quants suggest.
 struct Fit {
@@ -101,12 +108,12 @@ struct Fit {
 };
 
 Fit Evaluate(const Block& block, const QuantRange& range, const Steps& steps) {
+  const Rounding rounding(range, steps);
   alignas(64) float q[kQuantBlock], e[kQuantBlock];
-  Round(block, range, steps, q);
-  const float scale = F16ToF32(steps.scale), minimum = F16ToF32(steps.minimum);
   alignas(64) float ee[kQuantBlock], qe[kQuantBlock], qq[kQuantBlock];
   for (size_t i = 0; i < kQuantBlock; ++i) {
-    e[i] = (block.x[i] - std::fma(q[i], scale, minimum)) * block.used[i];
+    q[i] = rounding.Quant(block.x[i]) * block.used[i];
+    e[i] = (block.x[i] - rounding.Weight(q[i])) * block.used[i];
     ee[i] = e[i] * e[i];
     qe[i] = q[i] * e[i];
     qq[i] = q[i] * q[i];
@@ -125,8 +132,8 @@ Fit Evaluate(const Block& block, const QuantRange& range, const Steps& steps) {
     if (sum_qq > 0) scale_step = sum_qe / sum_qq;
     fit.refit_error = fit.error - scale_step * sum_qe;
   }
-  fit.refit_scale = scale + scale_step;
-  fit.refit_minimum = minimum + minimum_step;
+  fit.refit_scale = rounding.scale + scale_step;
+  fit.refit_minimum = rounding.minimum + minimum_step;
   return fit;
 }
 
@@ -240,11 +247,10 @@ QuantizedBlock QuantizeBlock(WeightType type, const float* x, size_t count) {
   search.Refine();
   QuantizedBlock out = {
       .quants = {}, .scale = search.best().scale, .minimum = search.best().minimum};
-  float quants[kQuantBlock];
-  Round(block, range, search.best(), quants);
-  const int32_t stored_zero = type == WeightType::kQ4 ? 8 : 0;
+  const Rounding rounding(range, search.best());
+  const float zero = type == WeightType::kQ4 ? 8 : 0;
   for (size_t i = 0; i < kQuantBlock; ++i) {
-    out.quants[i] = static_cast<int8_t>(static_cast<int32_t>(quants[i]) + stored_zero);
+    out.quants[i] = static_cast<int8_t>(rounding.Quant(block.x[i]) * block.used[i] + zero);
   }
   return out;
 }

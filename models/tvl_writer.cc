@@ -5,16 +5,16 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "core/aligned_buffer.h"
+#include "core/thread_pool.h"
 #include "models/atomic_file.h"
 #include "models/checksum.h"
-#include "models/quantize.h"
-#include "models/tile_packer.h"
+#include "models/tensor_writer.h"
 #include "models/tvl_format.h"
 
 namespace tvl {
@@ -27,26 +27,15 @@ std::span<const std::byte> AsBytes(const T& value) {
   return std::as_bytes(std::span<const T, 1>(&value, 1));
 }
 
-// One tensor to be written: a vector, a matrix, or an interleaved pair.
-struct Tensor {
-  std::string name;
-  const float* vector = nullptr;
-  uint32_t vector_size = 0;
-  const MatrixSource* first = nullptr;
-  const MatrixSource* second = nullptr;
-};
-
 // In execution order.
-std::vector<Tensor> ListTensors(const ModelSource& model) {
+std::vector<TensorSource> ListTensors(const ModelSource& model) {
   const ModelConfig& c = model.config;
-  std::vector<Tensor> tensors;
+  std::vector<TensorSource> tensors;
   const auto vector = [&](std::string name, const float* data, size_t size) {
-    tensors.push_back(
-        {.name = std::move(name), .vector = data, .vector_size = static_cast<uint32_t>(size)});
+    tensors.push_back({.name = std::move(name), .vector = {data, size}, .matrices = {}});
   };
-  const auto matrix = [&](std::string name, const MatrixSource& m,
-                          const MatrixSource* second = nullptr) {
-    tensors.push_back({.name = std::move(name), .first = &m, .second = second});
+  const auto matrix = [&](const std::string& name, const MatrixSource& m) {
+    tensors.push_back({.name = name, .vector = {}, .matrices = {{name, &m}}});
   };
   vector("rope.inv_freq", model.rope_inv_freq.data(), model.rope_inv_freq.size());
   if (!c.tied_classifier) matrix("token_embedding", model.embedding);
@@ -59,7 +48,9 @@ std::vector<Tensor> ListTensors(const ModelSource& model) {
     matrix(prefix + "wv", layer.wv);
     matrix(prefix + "wo", layer.wo);
     vector(prefix + "ffn_norm", layer.ffn_norm, c.dim);
-    matrix(prefix + "w13", layer.w1, &layer.w3);
+    tensors.push_back({.name = prefix + "w13",
+                       .vector = {},
+                       .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}}});
     matrix(prefix + "w2", layer.w2);
   }
   vector("final_norm", model.final_norm, c.dim);
@@ -95,115 +86,24 @@ format::Config EncodeConfig(const ModelConfig& c) {
           .logit_soft_cap = 0};
 }
 
-DirectoryEntry MakeEntry(const Tensor& tensor, WeightType type, uint64_t offset) {
+DirectoryEntry MakeEntry(const TensorSource& tensor, WeightType type, uint64_t offset) {
   DirectoryEntry e = {};
   std::memcpy(e.name, tensor.name.data(), std::min(tensor.name.size(), sizeof(e.name) - 1));
-  e.flags = format::kEntryRequired | (tensor.second != nullptr ? format::kEntryInterleaved : 0);
-  e.type = tensor.vector != nullptr ? format::kTypeVector : static_cast<uint32_t>(type);
-  e.rows = tensor.vector != nullptr ? 1 : tensor.first->rows;
-  e.cols = tensor.vector != nullptr ? tensor.vector_size : tensor.first->cols;
+  e.flags = format::kEntryRequired;
+  if (tensor.matrices.empty()) {
+    e.type = format::kTypeVector;
+    e.rows = 1;
+    e.cols = tensor.vector.size();
+  } else {
+    if (tensor.matrices.size() == 2) e.flags |= format::kEntryInterleaved;
+    e.type = static_cast<uint32_t>(type);
+    e.rows = tensor.matrices[0].source->rows;
+    e.cols = tensor.matrices[0].source->cols;
+  }
   e.offset = offset;
   e.bytes = format::TensorBytes(e.type, e.flags, e.rows, e.cols);
   return e;
 }
-
-// Weight (row, col) of the source.
-absl::Status Unstorable(const std::string& tensor, WeightType type, size_t row, size_t col,
-                        float found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "tensor ", tensor, ", row ", row, ", column ", col, ": ", WeightTypeName(type),
-      " expects a finite number of magnitude up to ", LargestWeight(type), ", found ", found));
-}
-
-// Packs and writes tensors one panel at a time, so that memory stays bounded by a few megabytes.
-class DataWriter {
- public:
-  DataWriter(AtomicFile* file, const TvlWriteOptions& options, uint64_t total)
-      : file_(file), options_(options), total_(total) {
-    buffer_.reserve(kBufferBytes);
-  }
-
-  // Fills in the entry's checksum.
-  absl::Status Write(const Tensor& tensor, DirectoryEntry* entry) {
-    hash_.Reset();
-    offset_ = entry->offset;
-    absl::Status status =
-        tensor.vector != nullptr ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry);
-    if (status.ok()) status = Flush();
-    entry->checksum = hash_.Digest();
-    return status;
-  }
-
- private:
-  static constexpr size_t kBufferBytes = size_t{4} << 20;
-
-  absl::Status WriteVector(const Tensor& tensor, const DirectoryEntry& entry) {
-    std::vector<std::byte> padded(entry.bytes);
-    std::memcpy(padded.data(), tensor.vector, tensor.vector_size * sizeof(float));
-    return Append(padded);
-  }
-
-  absl::Status WriteMatrices(const Tensor& tensor, const DirectoryEntry& entry) {
-    const WeightType type = static_cast<WeightType>(entry.type);
-    const size_t panels = PanelCount(entry.rows);
-    panel_ = AlignedBuffer<std::byte>(PanelBytes(type, entry.cols));
-    if (tensor.second == nullptr) return WritePanels(tensor.name, *tensor.first, type, 0, panels);
-    for (size_t p = 0; p < RoundUp(panels, kPanelsPerUnit); p += kPanelsPerUnit) {
-      for (const MatrixSource* matrix : {tensor.first, tensor.second}) {
-        if (absl::Status s = WritePanels(tensor.name, *matrix, type, p, p + kPanelsPerUnit);
-            !s.ok())
-          return s;
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WritePanels(const std::string& name, const MatrixSource& matrix, WeightType type,
-                           size_t begin, size_t end) {
-    const bool decodes = matrix.data == nullptr;
-    if (decodes) decoded_.resize(kPanelRows * matrix.cols);
-    for (size_t p = begin; p < end; ++p) {
-      const float* rows[kPanelRows];
-      for (size_t r = 0; r < kPanelRows; ++r) {
-        const size_t row = p * kPanelRows + r;
-        float* const decoded = decodes ? decoded_.data() + r * matrix.cols : nullptr;
-        rows[r] = row < matrix.rows ? matrix.Row(row, decoded) : nullptr;
-        if (rows[r] == nullptr || !IsQuantized(type)) continue;
-        const size_t k = FindUnstorable(type, rows[r], matrix.cols);
-        if (k < matrix.cols) return Unstorable(name, type, matrix.SourceRow(row), k, rows[r][k]);
-      }
-      PackPanel(type, rows, matrix.cols, panel_.data());
-      if (absl::Status s = Append(panel_.span()); !s.ok()) return s;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Append(std::span<const std::byte> bytes) {
-    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-    return buffer_.size() >= kBufferBytes ? Flush() : absl::OkStatus();
-  }
-
-  absl::Status Flush() {
-    hash_.Update(buffer_);
-    if (absl::Status s = file_->WriteAt(offset_, buffer_); !s.ok()) return s;
-    offset_ += buffer_.size();
-    done_ += buffer_.size();
-    buffer_.clear();
-    if (options_.progress && !options_.progress(done_, total_))
-      return absl::CancelledError("the writing was stopped");
-    return absl::OkStatus();
-  }
-
-  AtomicFile* file_;
-  const TvlWriteOptions& options_;
-  const uint64_t total_;
-  uint64_t done_ = 0;
-  uint64_t offset_ = 0;
-  Xxh3Stream hash_;
-  std::vector<std::byte> buffer_;
-  AlignedBuffer<std::byte> panel_;
-  std::vector<float> decoded_;  // (16, cols): a panel of a source that is not f32
-};
 
 uint64_t HeaderChecksum(const format::Header& header, const format::Config& config,
                         const std::vector<DirectoryEntry>& directory) {
@@ -219,7 +119,7 @@ uint64_t HeaderChecksum(const format::Header& header, const format::Config& conf
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options) {
   if (absl::Status s = ValidateModelConfig(model.config); !s.ok()) return s;
-  const std::vector<Tensor> tensors = ListTensors(model);
+  const std::vector<TensorSource> tensors = ListTensors(model);
   const format::Config config = EncodeConfig(model.config);
 
   format::Header header = {};
@@ -239,7 +139,7 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   const uint64_t data_begin = RoundUp(end, format::kDataAlignment);
   end = data_begin;
   std::vector<DirectoryEntry> directory;
-  for (const Tensor& tensor : tensors) {
+  for (const TensorSource& tensor : tensors) {
     directory.push_back(MakeEntry(tensor, options.type, end));
     end += directory.back().bytes;
   }
@@ -247,7 +147,11 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
 
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
   if (!file.ok()) return file.status();
-  DataWriter data(&*file, options, end - data_begin);
+  ThreadPool calling_thread(1);
+  TensorWriter::Progress progress;
+  if (options.progress)
+    progress = [&](uint64_t done) { return options.progress(done, end - data_begin); };
+  TensorWriter data(&*file, options.pool == nullptr ? &calling_thread : options.pool, progress);
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (absl::Status s = data.Write(tensors[i], &directory[i]); !s.ok()) return s;
   }

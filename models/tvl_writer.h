@@ -2,66 +2,20 @@
 #ifndef TVL_MODELS_TVL_WRITER_H_
 #define TVL_MODELS_TVL_WRITER_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "core/model_config.h"
+#include "core/thread_pool.h"
 #include "core/tile.h"
+#include "models/model_source.h"
 
 namespace tvl {
 
-// A matrix wherever an importer finds it: row-major f32 numbers, or rows that are decoded one at a
-// time while the file is written, so that a quantised model never lies in memory as a whole. Row r
-// of the result is row SourceRow(r) of the source.
-struct MatrixSource {
-  const float* data = nullptr;  // (rows, cols), contiguous; null where there is decode_row
-  uint32_t rows = 0;
-  uint32_t cols = 0;
-  // When not 0, the rows of each head of so many dimensions are reordered from RoPE pairs (2i, 2i +
-  // 1) to (i, i + d / 2).
-  uint32_t interleaved_rope_head_dim = 0;
-  // Writes a row of the source, `cols` numbers, to `out`.
-  std::function<void(size_t source_row, float* out)> decode_row = nullptr;
-
-  // REQUIRES: data is not null.
-  const float* Row(size_t r) const { return data + SourceRow(r) * cols; }
-  // Row r where it lies, or decoded into `buffer` (cols).
-  const float* Row(size_t r, float* buffer) const {
-    if (data != nullptr) return Row(r);
-    decode_row(SourceRow(r), buffer);
-    return buffer;
-  }
-  size_t SourceRow(size_t r) const {
-    if (interleaved_rope_head_dim == 0) return r;
-    const size_t d = interleaved_rope_head_dim, half = d / 2, i = r % d;
-    return r / d * d + (i < half ? 2 * i : 2 * (i - half) + 1);
-  }
-};
-
-struct LayerSource {
-  const float* attention_norm = nullptr;  // (dim)
-  MatrixSource wq, wk, wv, wo;
-  const float* ffn_norm = nullptr;  // (dim)
-  MatrixSource w1, w2, w3;
-};
-
-// A whole model in its source's memory, which must outlive the writing. Shapes are those of the
-// configuration.
-struct ModelSource {
-  ModelConfig config;
-  std::vector<float> rope_inv_freq;  // (rope_dims / 2)
-  MatrixSource embedding;
-  std::vector<LayerSource> layers;
-  const float* final_norm = nullptr;  // (dim)
-  MatrixSource classifier;            // unused when tied
-};
-
 struct TvlWriteOptions {
   WeightType type = WeightType::kF32;  // of all matrices
+  ThreadPool* pool = nullptr;          // null: the calling thread alone
   // Called now and then with the bytes of tensor data written and their total. False stops the
   // writing: Cancelled.
   std::function<bool(uint64_t done, uint64_t total)> progress;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "core/thread_pool.h"
 #include "core/tile.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -153,37 +154,81 @@ TEST_F(TvlWriterTest, RefusesAnInvalidModelBeforeTouchingTheDisk) {
   EXPECT_EQ(FilesInFolder(), 0u);
 }
 
-// Named as the source has it: row 1 of wk's first head is row 2 of what is written.
+// Named as the source has it: row 1 of wk's first head is row 2 of what is written, w3 is in w13.
 TEST_F(TvlWriterTest, NamesAWeightThatCannotBeQuantised) {
   const float infinity = std::numeric_limits<float>::infinity();
   const struct {
     WeightType type;
+    MatrixSource LayerSource::*matrix;
     float weight;
     const char* expected;
   } cases[] = {
-      {WeightType::kQ8, std::numeric_limits<float>::quiet_NaN(),
+      {WeightType::kQ8, &LayerSource::wk, std::numeric_limits<float>::quiet_NaN(),
        "tensor layers.1.wk, row 1, column 35: q8 expects a finite number of magnitude up to "
        "8.31901e+06, found nan"},
-      {WeightType::kQ4, -infinity,
-       "q4 expects a finite number of magnitude up to 524032, found -inf"},
-      {WeightType::kQ4M, 65505,
-       "q4m expects a finite number of magnitude up to 65504, found 65505"}};
+      {WeightType::kQ4, &LayerSource::w3, -infinity,
+       "tensor layers.1.w3, row 1, column 35: q4 expects a finite number of magnitude up to "
+       "524032, "
+       "found -inf"},
+      {WeightType::kQ4M, &LayerSource::w1, 65505,
+       "tensor layers.1.w1, row 1, column 35: q4m expects a finite number of magnitude up to "
+       "65504, "
+       "found 65505"}};
   for (const auto& c : cases) {
     ModelSource bad = model_.source();
-    MatrixSource& wk = bad.layers[1].wk;
-    std::vector<float> weights(wk.data, wk.data + size_t{wk.rows} * wk.cols);
+    MatrixSource& matrix = bad.layers[1].*c.matrix;
+    std::vector<float> weights(matrix.data, matrix.data + size_t{matrix.rows} * matrix.cols);
     weights[36 + 35] = c.weight;
-    wk.data = weights.data();
+    matrix.data = weights.data();
     TvlWriteOptions options;
     options.type = c.type;
     const absl::Status status = WriteTvl(bad, "", Path("model"), options);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr(c.expected));
+    EXPECT_EQ(status.message(), c.expected);
     EXPECT_EQ(FilesInFolder(), 0u);
     // The others keep what they find.
     options.type = WeightType::kF32;
     EXPECT_EQ(WriteTvl(bad, "", Path("model"), options), absl::OkStatus());
     fs::remove(Path("model"));
+  }
+}
+
+// Several batches: 300 columns of f32 make panels of 19 kB, and 2000 rows a hundred of these.
+TEST_F(TvlWriterTest, ThreadsChangeNoByteAndNoError) {
+  const TestModel model({.dim = 300,
+                         .hidden_dim = 70,
+                         .n_layers = 1,
+                         .n_heads = 30,
+                         .n_kv_heads = 30,
+                         .vocab_size = 2000});
+  // As quantised checkpoints have them.
+  ModelSource decoded = model.source();
+  MatrixSource& m = decoded.embedding;
+  m.decode_row = [data = m.data, cols = m.cols](size_t row, float* out) {
+    std::copy_n(data + row * cols, cols, out);
+  };
+  m.data = nullptr;
+  std::vector<float> bad_weights(model.source().embedding.data,
+                                 model.source().embedding.data + 2000 * 300);
+  for (size_t row = 100; row < 2000; ++row) bad_weights[row * 300 + 7] = 1e10f;
+  ModelSource bad = model.source();
+  bad.embedding.data = bad_weights.data();
+  for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4M}) {
+    TvlWriteOptions options;
+    options.type = type;
+    ASSERT_EQ(WriteTvl(model.source(), "", Path("alone"), options), absl::OkStatus());
+    for (const size_t threads : {1, 2, 3, 8}) {
+      ThreadPool pool(threads);
+      options.pool = &pool;
+      for (const ModelSource* source :
+           {&model.source(), static_cast<const ModelSource*>(&decoded)}) {
+        ASSERT_EQ(WriteTvl(*source, "", Path("together"), options), absl::OkStatus());
+        EXPECT_TRUE(ReadAll(Path("alone")) == ReadAll(Path("together"))) << threads << " threads";
+      }
+      if (type == WeightType::kF32) continue;
+      EXPECT_THAT(std::string(WriteTvl(bad, "", Path("bad"), options).message()),
+                  HasSubstr("row 100, column 7"));
+    }
   }
 }
 

@@ -8,7 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/cpu_features.h"
 #include "core/mapped_file.h"
+#include "core/thread_pool.h"
 #include "core/tile.h"
 #include "models/import/llama2c.h"
 #include "models/import/llama2c_tokenizer.h"
@@ -28,6 +30,7 @@ struct Options {
   std::string out;
   std::string tokenizer;
   WeightType dtype = WeightType::kF32;
+  uint64_t threads = 0;  // 0: DefaultThreadCount()
 };
 
 absl::Status InFile(const std::string& file, const absl::Status& status) {
@@ -63,11 +66,13 @@ absl::Status Run(const Options& options) {
       ImportLlama2cTokenizer(vocabulary->bytes(), model->config.vocab_size);
   if (!tokenizer.ok()) return InFile(options.tokenizer, tokenizer.status());
 
+  ThreadPool pool(options.threads == 0 ? DefaultThreadCount() : options.threads);
   {
     const InterruptGuard guard;
     Progress progress("converting");
     TvlWriteOptions write;
     write.type = options.dtype;
+    write.pool = &pool;
     write.progress = [&](uint64_t done, uint64_t total) {
       progress.Update(done, total);
       return !InterruptGuard::interrupted();
@@ -117,6 +122,8 @@ void AddConvert(CLI::App& app, Action* action) {
                                         "makes it about a quarter, q4 and "
                                         "q4m about an eighth (default: f32)")
       ->type_name("f32|f16|bf16|q8|q4|q4m");
+  AddCount(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
+           "Threads to quantise with; changes no byte (default: one per performance core)");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

@@ -11,13 +11,13 @@ model=$scratch/model.tvl
 nothing_left() { ! compgen -G "$scratch/*.tmp*" >/dev/null || failed "a temporary file was left behind"; }
 
 # A line of summary on stderr, nothing on stdout, the same bytes every time.
-for dtype in f32 f16 bf16; do
+for dtype in f32 f16 bf16 q8 q4 q4m; do
   run $tvl convert "$in" "$scratch/$dtype.tvl" --tokenizer "$tok" --dtype $dtype
   expect_code 0
   expect_no_stdout
   [ "$(wc -l <"$err")" = 1 ] || failed "expected one line on stderr"
   grep -q "small.bin (.* kB) -> .*/$dtype.tvl (.* kB, $dtype) in " "$err" || failed "expected a summary"
-  run $tvl convert "$in" "$scratch/again.tvl" --tokenizer "$tok" --dtype $dtype
+  run $tvl convert "$in" "$scratch/again.tvl" --tokenizer "$tok" --dtype $dtype -t 3
   expect_code 0
   cmp -s "$scratch/$dtype.tvl" "$scratch/again.tvl" || failed "expected the same bytes again"
   run $tvl verify "$scratch/$dtype.tvl"
@@ -27,8 +27,10 @@ for dtype in f32 f16 bf16; do
 done
 cmp -s "$scratch/f32.tvl" "$scratch/f16.tvl" && failed "expected f32 and f16 to differ"
 cmp -s "$scratch/f16.tvl" "$scratch/bf16.tvl" && failed "expected f16 and bf16 to differ"
-run $tvl inspect "$scratch/bf16.tvl"
-expect_stdout_has " bf16 "
+for dtype in bf16 q4m; do
+  run $tvl inspect "$scratch/$dtype.tvl"
+  expect_stdout_has " $dtype "
+done
 run $tvl convert "$in" "$scratch/default.tvl" --tokenizer "$tok"
 cmp -s "$scratch/default.tvl" "$scratch/f32.tvl" || failed "expected f32 by default"
 run $tvl convert "$scratch/untied.bin" "$scratch/untied.tvl" --tokenizer "$tok"
