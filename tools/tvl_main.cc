@@ -122,6 +122,7 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddVerify(app, &action);
   AddFingerprint(app, &action);
+  AddPerplexity(app, &action);
   try {
     app.parse(argc, argv);
     if (!action) {
