@@ -141,6 +141,7 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddVerify(app, &action);
   AddFingerprint(app, &action);
+  AddPerplexity(app, &action);
   RefuseValuesOfFlags(app);
   try {
     app.parse(argc, argv);
