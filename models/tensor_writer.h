@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
+#include "core/tile.h"
 #include "models/atomic_file.h"
 #include "models/checksum.h"
 #include "models/model_source.h"
@@ -27,7 +28,8 @@ struct TensorSource {
   };
   std::string name;
   std::span<const float> vector;
-  std::vector<Matrix> matrices;  // none, one or two
+  std::vector<Matrix> matrices;        // none, one or two
+  WeightType type = WeightType::kF32;  // of the matrices
 };
 
 // Memory stays bounded by a batch of panels, whatever the model; the bytes do not depend on the

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -10,12 +11,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/bfloat16.h"
 #include "core/float16.h"
+#include "core/mapped_file.h"
 #include "core/tile.h"
 #include "gtest/gtest.h"
 #include "models/import/llama2c.h"
 #include "models/quantize.h"
+#include "models/recipe.h"
 #include "models/tvl_format.h"
 #include "models/tvl_reader.h"
 #include "models/tvl_writer.h"
@@ -254,6 +258,41 @@ TEST(TvlFileTest, TensorsFollowEachOtherInExecutionOrderAndGapsAreZero) {
     const size_t head = 192 + reader->tensors().size() * sizeof(format::DirectoryEntry);
     for (size_t i = head; i < 65536; ++i) ASSERT_EQ(file.bytes()[i], std::byte{0}) << i;
   }
+}
+
+TEST(TvlFileTest, EveryRoleHasItsType) {
+  Recipe types = WeightType::kF32;
+  const std::pair<TensorRole, const char*> roles[] = {{TensorRole::kEmbedding, "token_embedding"},
+                                                      {TensorRole::kWq, "layers.1.wq"},
+                                                      {TensorRole::kWk, "layers.1.wk"},
+                                                      {TensorRole::kWv, "layers.1.wv"},
+                                                      {TensorRole::kWo, "layers.1.wo"},
+                                                      {TensorRole::kW13, "layers.1.w13"},
+                                                      {TensorRole::kW2, "layers.1.w2"},
+                                                      {TensorRole::kClassifier, "classifier"}};
+  uint32_t number = 0;
+  for (const auto& [role, name] : roles) types[role] = kWeightTypes[number++ % 6];
+  const TestModel model({.tied = false});
+  const std::string path = testing::UniqueTempPath();
+  ASSERT_EQ(WriteTvl(model.source(), "", path, {.types = types}), absl::OkStatus());
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  uint64_t bytes = 0, weights = 0;
+  for (const TensorInfo& t : reader->tensors()) {
+    if (t.type == format::kTypeVector) continue;
+    bytes += t.data.size();
+    weights += t.rows * t.cols * (t.interleaved ? 2 : 1);
+    const std::string name = absl::StrReplaceAll(t.name, {{"layers.0", "layers.1"}});
+    for (const auto& [role, role_name] : roles) {
+      if (name != role_name) continue;
+      EXPECT_EQ(t.type, static_cast<uint32_t>(types[role])) << t.name;
+    }
+  }
+  EXPECT_EQ(BitsPerWeight(model.source(), types),
+            static_cast<double>(bytes) * 8 / static_cast<double>(weights));
+  std::remove(path.c_str());
 }
 
 void ExpectView(const TileMatrix& view, const TensorInfo& t) {

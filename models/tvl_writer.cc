@@ -28,36 +28,37 @@ std::span<const std::byte> AsBytes(const T& value) {
 }
 
 // In execution order.
-std::vector<TensorSource> ListTensors(const ModelSource& model) {
+std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& types) {
   const ModelConfig& c = model.config;
   std::vector<TensorSource> tensors;
   const auto vector = [&](std::string name, const float* data, size_t size) {
     tensors.push_back({.name = std::move(name), .vector = {data, size}, .matrices = {}});
   };
-  const auto matrix = [&](const std::string& name, const MatrixSource& m) {
-    tensors.push_back({.name = name, .vector = {}, .matrices = {{name, &m}}});
+  const auto matrix = [&](const std::string& name, TensorRole role, const MatrixSource& m) {
+    tensors.push_back({.name = name, .vector = {}, .matrices = {{name, &m}}, .type = types[role]});
   };
   vector("rope.inv_freq", model.rope_inv_freq.data(), model.rope_inv_freq.size());
-  if (!c.tied_classifier) matrix("token_embedding", model.embedding);
+  if (!c.tied_classifier) matrix("token_embedding", TensorRole::kEmbedding, model.embedding);
   for (size_t i = 0; i < model.layers.size(); ++i) {
     const LayerSource& layer = model.layers[i];
     const std::string prefix = absl::StrCat("layers.", i, ".");
     vector(prefix + "attention_norm", layer.attention_norm, c.dim);
-    matrix(prefix + "wq", layer.wq);
-    matrix(prefix + "wk", layer.wk);
-    matrix(prefix + "wv", layer.wv);
-    matrix(prefix + "wo", layer.wo);
+    matrix(prefix + "wq", TensorRole::kWq, layer.wq);
+    matrix(prefix + "wk", TensorRole::kWk, layer.wk);
+    matrix(prefix + "wv", TensorRole::kWv, layer.wv);
+    matrix(prefix + "wo", TensorRole::kWo, layer.wo);
     vector(prefix + "ffn_norm", layer.ffn_norm, c.dim);
     tensors.push_back({.name = prefix + "w13",
                        .vector = {},
-                       .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}}});
-    matrix(prefix + "w2", layer.w2);
+                       .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}},
+                       .type = types[TensorRole::kW13]});
+    matrix(prefix + "w2", TensorRole::kW2, layer.w2);
   }
   vector("final_norm", model.final_norm, c.dim);
   if (c.tied_classifier) {
-    matrix("token_embedding", model.embedding);
+    matrix("token_embedding", TensorRole::kEmbedding, model.embedding);
   } else {
-    matrix("classifier", model.classifier);
+    matrix("classifier", TensorRole::kClassifier, model.classifier);
   }
   return tensors;
 }
@@ -86,7 +87,7 @@ format::Config EncodeConfig(const ModelConfig& c) {
           .logit_soft_cap = 0};
 }
 
-DirectoryEntry MakeEntry(const TensorSource& tensor, WeightType type, uint64_t offset) {
+DirectoryEntry MakeEntry(const TensorSource& tensor, uint64_t offset) {
   DirectoryEntry e = {};
   std::memcpy(e.name, tensor.name.data(), std::min(tensor.name.size(), sizeof(e.name) - 1));
   e.flags = format::kEntryRequired;
@@ -96,7 +97,7 @@ DirectoryEntry MakeEntry(const TensorSource& tensor, WeightType type, uint64_t o
     e.cols = tensor.vector.size();
   } else {
     if (tensor.matrices.size() == 2) e.flags |= format::kEntryInterleaved;
-    e.type = static_cast<uint32_t>(type);
+    e.type = static_cast<uint32_t>(tensor.type);
     e.rows = tensor.matrices[0].source->rows;
     e.cols = tensor.matrices[0].source->cols;
   }
@@ -119,7 +120,7 @@ uint64_t HeaderChecksum(const format::Header& header, const format::Config& conf
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options) {
   if (absl::Status s = ValidateModelConfig(model.config); !s.ok()) return s;
-  const std::vector<TensorSource> tensors = ListTensors(model);
+  const std::vector<TensorSource> tensors = ListTensors(model, options.types);
   const format::Config config = EncodeConfig(model.config);
 
   format::Header header = {};
@@ -140,7 +141,7 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   end = data_begin;
   std::vector<DirectoryEntry> directory;
   for (const TensorSource& tensor : tensors) {
-    directory.push_back(MakeEntry(tensor, options.type, end));
+    directory.push_back(MakeEntry(tensor, end));
     end += directory.back().bytes;
   }
   header.file_size = end;
@@ -166,6 +167,17 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
     if (absl::Status s = file->WriteAt(header.tokenizer_offset, bytes); !s.ok()) return s;
   }
   return file->Commit();
+}
+
+double BitsPerWeight(const ModelSource& model, const Recipe& types) {
+  uint64_t bytes = 0, weights = 0;
+  for (const TensorSource& tensor : ListTensors(model, types)) {
+    if (tensor.matrices.empty()) continue;
+    const DirectoryEntry entry = MakeEntry(tensor, 0);
+    bytes += entry.bytes;
+    weights += entry.rows * entry.cols * tensor.matrices.size();
+  }
+  return static_cast<double>(bytes) * 8 / static_cast<double>(weights);
 }
 
 }  // namespace tvl

@@ -10,15 +10,16 @@
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "models/model_source.h"
+#include "models/recipe.h"
 
 namespace tvl {
 
 struct TvlWriteOptions {
-  WeightType type = WeightType::kF32;  // of all matrices
-  ThreadPool* pool = nullptr;          // null: the calling thread alone
+  Recipe types = WeightType::kF32;
+  ThreadPool* pool = nullptr;  // null: the calling thread alone
   // Called now and then with the bytes of tensor data written and their total. False stops the
   // writing: Cancelled.
-  std::function<bool(uint64_t done, uint64_t total)> progress;
+  std::function<bool(uint64_t done, uint64_t total)> progress = nullptr;
 };
 
 // Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically.
@@ -26,6 +27,9 @@ struct TvlWriteOptions {
 // (models/quantize.h), otherwise the operating system's error; nothing is left behind on error.
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options);
+
+// What a weight of the model's matrices takes in a file of these types, padding included.
+double BitsPerWeight(const ModelSource& model, const Recipe& types);
 
 }  // namespace tvl
 

@@ -181,13 +181,13 @@ TEST_F(TvlWriterTest, NamesAWeightThatCannotBeQuantised) {
     weights[36 + 35] = c.weight;
     matrix.data = weights.data();
     TvlWriteOptions options;
-    options.type = c.type;
+    options.types = c.type;
     const absl::Status status = WriteTvl(bad, "", Path("model"), options);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(status.message(), c.expected);
     EXPECT_EQ(FilesInFolder(), 0u);
     // The others keep what they find.
-    options.type = WeightType::kF32;
+    options.types = WeightType::kF32;
     EXPECT_EQ(WriteTvl(bad, "", Path("model"), options), absl::OkStatus());
     fs::remove(Path("model"));
   }
@@ -215,7 +215,7 @@ TEST_F(TvlWriterTest, ThreadsChangeNoByteAndNoError) {
   bad.embedding.data = bad_weights.data();
   for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4M}) {
     TvlWriteOptions options;
-    options.type = type;
+    options.types = type;
     ASSERT_EQ(WriteTvl(model.source(), "", Path("alone"), options), absl::OkStatus());
     for (const size_t threads : {1, 2, 3, 8}) {
       ThreadPool pool(threads);

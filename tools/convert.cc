@@ -3,17 +3,22 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/cpu_features.h"
 #include "core/mapped_file.h"
+#include "core/model_config.h"
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "models/import/llama2c.h"
 #include "models/import/llama2c_tokenizer.h"
+#include "models/recipe.h"
 #include "models/tokenizer/tokenizer_section.h"
 #include "models/tvl_writer.h"
 #include "tools/command.h"
@@ -30,6 +35,8 @@ struct Options {
   std::string out;
   std::string tokenizer;
   WeightType dtype = WeightType::kF32;
+  std::optional<WeightType> embedding_dtype;
+  std::vector<RecipeStep> recipe;
   uint64_t threads = 0;  // 0: DefaultThreadCount()
 };
 
@@ -49,6 +56,34 @@ uint64_t FileBytes(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
 
+// The types that the options ask for. InvalidArgument if they name a classifier that is tied.
+absl::StatusOr<Recipe> TypesFor(const Options& options, const ModelConfig& config) {
+  Recipe types = options.dtype;
+  if (options.embedding_dtype) types[TensorRole::kEmbedding] = *options.embedding_dtype;
+  for (const RecipeStep& step : options.recipe) {
+    if (step.role == TensorRole::kClassifier && config.tied_classifier) {
+      return absl::InvalidArgumentError(
+          "--recipe: this model's classifier is its embedding: expected embedding, found "
+          "'classifier'");
+    }
+    types[step.role] = step.type;
+  }
+  return types;
+}
+
+absl::Status Write(const ModelSource& model, const TokenizerData& tokenizer, const Recipe& types,
+                   const Options& options) {
+  ThreadPool pool(options.threads == 0 ? DefaultThreadCount() : options.threads);
+  const InterruptGuard guard;
+  Progress progress("converting");
+  const auto report = [&](uint64_t done, uint64_t total) {
+    progress.Update(done, total);
+    return !InterruptGuard::interrupted();
+  };
+  return WriteTvl(model, SerializeTokenizer(tokenizer), options.out,
+                  {.types = types, .pool = &pool, .progress = report});
+}
+
 absl::Status Run(const Options& options) {
   const Stopwatch watch;
   absl::StatusOr<MappedFile> checkpoint = MappedFile::Open(options.in);
@@ -62,30 +97,54 @@ absl::Status Run(const Options& options) {
   }
   absl::StatusOr<ModelSource> model = ImportLlama2c(checkpoint->bytes());
   if (!model.ok()) return InFile(options.in, model.status());
+  absl::StatusOr<Recipe> types = TypesFor(options, model->config);
+  if (!types.ok()) return InFile(options.in, types.status());
   absl::StatusOr<TokenizerData> tokenizer =
       ImportLlama2cTokenizer(vocabulary->bytes(), model->config.vocab_size);
   if (!tokenizer.ok()) return InFile(options.tokenizer, tokenizer.status());
 
-  ThreadPool pool(options.threads == 0 ? DefaultThreadCount() : options.threads);
-  {
-    const InterruptGuard guard;
-    Progress progress("converting");
-    TvlWriteOptions write;
-    write.type = options.dtype;
-    write.pool = &pool;
-    write.progress = [&](uint64_t done, uint64_t total) {
-      progress.Update(done, total);
-      return !InterruptGuard::interrupted();
-    };
-    if (absl::Status s = WriteTvl(*model, SerializeTokenizer(*tokenizer), options.out, write);
-        !s.ok())
-      return s;
-  }
+  const absl::Status written = Write(*model, *tokenizer, *types, options);
+  // A weight that its type cannot store is the input's fault.
+  if (absl::IsInvalidArgument(written)) return InFile(options.in, written);
+  if (!written.ok()) return written;
   PrintNote(absl::StrCat(options.in, " (", FormatBytes(checkpoint->bytes().size()), ") -> ",
-                         options.out, " (", FormatBytes(FileBytes(options.out)), ", ",
-                         WeightTypeName(options.dtype), ") in ", FormatSeconds(watch.seconds()),
-                         "\n"));
+                         options.out, " (", FormatBytes(FileBytes(options.out)), ": ",
+                         RecipeText(*types, model->config.tied_classifier), "; ",
+                         absl::StrFormat("%.4g", BitsPerWeight(*model, *types)),
+                         " bits per weight) in ", FormatSeconds(watch.seconds()), "\n"));
   return absl::OkStatus();
+}
+
+// The value of an option, or the error that CLI11 shows as "--dtype: expected ...".
+template <typename T>
+T ValueOf(const char* option, const absl::StatusOr<T>& parsed) {
+  if (!parsed.ok()) throw CLI::ValidationError(option, std::string(parsed.status().message()));
+  return *parsed;
+}
+
+void AddTypes(CLI::App& sub, Options* options) {
+  constexpr char kTypes[] = "f32|f16|bf16|q8|q4|q4m";
+  sub.add_option_function<std::string>(
+         "--dtype",
+         [=](const std::string& text) {
+           options->dtype = ValueOf("--dtype", ParseWeightType(text));
+         },
+         "Of the weights. f32 keeps them; f16 and bf16 take 16 bits of each, q8 8.5, q4m 5 and q4 "
+         "4.5 (default: f32)")
+      ->type_name(kTypes);
+  sub.add_option_function<std::string>(
+         "--embedding-dtype",
+         [=](const std::string& text) {
+           options->embedding_dtype = ValueOf("--embedding-dtype", ParseWeightType(text));
+         },
+         "Of the embedding, and of the classifier if it is tied to it (default: as --dtype)")
+      ->type_name(kTypes);
+  sub.add_option_function<std::string>(
+         "--recipe",
+         [=](const std::string& text) { options->recipe = ValueOf("--recipe", ParseRecipe(text)); },
+         "Types by role, later ones win: embedding, wq, wk, wv, wo, w13, w2, classifier; attention "
+         "is wq to wo, ffn is w13 and w2")
+      ->type_name("ROLE=TYPE,...");
 }
 
 }  // namespace
@@ -97,8 +156,10 @@ void AddConvert(CLI::App& app, Action* action) {
       "The same input gives the same bytes on every machine. The output appears whole or not at "
       "all.\n"
       "\n"
-      "Example:\n"
-      "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16");
+      "Examples:\n"
+      "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16\n"
+      "  tvl convert stories15M.bin small.tvl --tokenizer tokenizer.bin --dtype q4 --recipe "
+      "embedding=q8,w2=q8");
   sub->add_option("IN", options->in,
                   "A llama2.c checkpoint, version 0, 1 or 2 (such as stories15M.bin)")
       ->required()
@@ -108,20 +169,7 @@ void AddConvert(CLI::App& app, Action* action) {
                   "The model's llama2.c tokenizer (tokenizer.bin); required")
       ->required()
       ->type_name("FILE");
-  const auto parse = [options](const std::string& text) {
-    for (const WeightType type : kWeightTypes) {
-      if (text != WeightTypeName(type)) continue;
-      options->dtype = type;
-      return;
-    }
-    throw CLI::ValidationError(
-        "--dtype", absl::StrCat("expected f32, f16, bf16, q8, q4 or q4m, found '", text, "'"));
-  };
-  sub->add_option_function<std::string>("--dtype", parse,
-                                        "f32 keeps the weights, f16 and bf16 halve their size, q8 "
-                                        "makes it about a quarter, q4 and "
-                                        "q4m about an eighth (default: f32)")
-      ->type_name("f32|f16|bf16|q8|q4|q4m");
+  AddTypes(*sub, options.get());
   AddCount(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
            "Threads to quantise with; changes no byte (default: one per performance core)");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });

@@ -16,7 +16,8 @@ for dtype in f32 f16 bf16 q8 q4 q4m; do
   expect_code 0
   expect_no_stdout
   [ "$(wc -l <"$err")" = 1 ] || failed "expected one line on stderr"
-  grep -q "small.bin (.* kB) -> .*/$dtype.tvl (.* kB, $dtype) in " "$err" || failed "expected a summary"
+  grep -q "small.bin (.* kB) -> .*/$dtype.tvl (.* kB: $dtype; .* bits per weight) in " "$err" ||
+    failed "expected a summary"
   run $tvl convert "$in" "$scratch/again.tvl" --tokenizer "$tok" --dtype $dtype -t 3
   expect_code 0
   cmp -s "$scratch/$dtype.tvl" "$scratch/again.tvl" || failed "expected the same bytes again"
@@ -37,6 +38,22 @@ run $tvl convert "$scratch/untied.bin" "$scratch/untied.tvl" --tokenizer "$tok"
 expect_code 0
 run $tvl inspect "$scratch/untied.tvl"
 expect_stdout_has "its own"
+nothing_left
+
+# Types by role: --dtype, then --embedding-dtype, then --recipe. The note says what became of it.
+run $tvl convert "$in" "$scratch/mixed.tvl" --tokenizer "$tok" --recipe attention=q8,wo=f16 --embedding-dtype bf16 --dtype q4
+expect_code 0
+grep -q "kB: f16 wo; bf16 embedding; q8 wq, wk, wv; q4 w13, w2; .* bits per weight) in " "$err" ||
+  failed "expected the recipe in the summary"
+run $tvl inspect "$scratch/mixed.tvl"
+for row in "token_embedding  *bf16" "layers.0.wq  *q8" "layers.0.wo  *f16" "layers.0.w13  *q4"; do
+  grep -q "^  $row " "$out" || failed "expected within stdout: $row"
+done
+run $tvl generate -m "$scratch/mixed.tvl" -n 5
+expect_code 0
+run $tvl convert "$scratch/untied.bin" "$scratch/mixed.tvl" --tokenizer "$tok" --recipe embedding=q4,classifier=q8
+expect_code 0
+grep -q "f32 wq, wk, wv, wo, w13, w2; q8 classifier; q4 embedding; " "$err" || failed "expected the untied classifier"
 nothing_left
 
 # The same weights give the same bytes, whatever version of checkpoint brings them.
@@ -78,6 +95,16 @@ refuse "long.bin: file size" "$scratch/long.bin" "$model" --tokenizer "$tok"
 refuse "tok.bin: header" "$tok" "$model" --tokenizer "$tok"
 head -c 100 "$tok" >"$scratch/cut.tok"
 refuse "cut.tok: llama2.c tokenizer" "$in" "$model" --tokenizer "$scratch/cut.tok"
+
+refuse "small.bin: --recipe: this model's classifier is its embedding" "$in" "$model" --tokenizer "$tok" --recipe classifier=q8
+python3 - "$in" "$scratch/nan.bin" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[28:32] = b"\0\0\xc0\x7f"
+open(sys.argv[2], "wb").write(data)
+END
+refuse "nan.bin: tensor token_embedding, row 0, column 0: q8 expects a finite number of magnitude up to 8.31901e+06, found nan" \
+  "$scratch/nan.bin" "$model" --tokenizer "$tok" --dtype q8
 
 # Outputs that cannot or must not be written.
 refuse "no_folder" "$in" "$scratch/no_folder/model.tvl" --tokenizer "$tok"

@@ -119,7 +119,9 @@ void ReadTvl(std::span<const std::byte> file) {
 
 void ConvertModel(const ModelSource& model, WeightType type) {
   const std::string path = OutputPath();
-  const absl::Status written = WriteTvl(model, "", path, {.type = type, .progress = nullptr});
+  const absl::Status written = WriteTvl(model, "", path, {.types = type});
+  // An f32 may be beyond what a block can hold.
+  if (IsQuantized(type) && absl::IsInvalidArgument(written)) return;
   TVL_FUZZ_CHECK(written.ok());
   {
     const absl::StatusOr<MappedFile> file = MappedFile::Open(path);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     TVL_FUZZ_CHECK(!model.status().message().empty());
     return 0;
   }
-  tvl::testing::ConvertModel(*model, size % 2 == 0 ? tvl::WeightType::kF32 : tvl::WeightType::kF16);
+  tvl::testing::ConvertModel(*model, tvl::kWeightTypes[size % std::size(tvl::kWeightTypes)]);
   return 0;
 }

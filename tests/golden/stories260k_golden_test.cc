@@ -41,7 +41,7 @@ class Stories260kGoldenTest : public testing::Test {
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     for (const WeightType type : {WeightType::kF32, WeightType::kBF16}) {
       TvlWriteOptions options;
-      options.type = type;
+      options.types = type;
       const absl::Status written =
           WriteTvl(*model, SerializeTokenizer(*tokenizer), Path(type), options);
       ASSERT_TRUE(written.ok()) << written;

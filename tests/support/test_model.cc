@@ -139,7 +139,7 @@ std::string TempTvl::Write(const ModelSource& model, WeightType type,
                            const std::string& tokenizer_section) {
   std::string path = UniqueTempPath();
   TvlWriteOptions options;
-  options.type = type;
+  options.types = type;
   EXPECT_EQ(WriteTvl(model, tokenizer_section, path, options), absl::OkStatus());
   return path;
 }
