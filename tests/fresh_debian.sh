@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/fresh_debian.sh: the two commands of README.md on a Debian 12 on which nothing is installed, made
-# by debootstrap in a temporary folder: a clone of what is committed here, without ../shared. About 15
-# minutes on two cores, and 5 GB while it lasts; only root can do it.
+# by debootstrap in a temporary folder: a clone of what is committed here, without ../shared. It takes about
+# a quarter of an hour on two cores, and only root can do it.
 set -euo pipefail
 
 say() { echo "fresh_debian.sh: $*"; }
