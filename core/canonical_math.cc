@@ -35,38 +35,6 @@ double CosTaylor(double r) {
   return std::fma(p, r2, 1.0);
 }
 
-constexpr double kLn2High = 0x1.62e42fefa39efp-1;
-constexpr double kLn2Low = 0x1.abc9e3b39803fp-56;
-
-double NaturalLog(double x) {
-  int64_t bits = std::bit_cast<int64_t>(x);
-  int64_t exponent = (bits >> 52) - 1023;
-  double m = std::bit_cast<double>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    ++exponent;
-  }
-  // log m = 2 atanh(s), |s| < 0.172: the term of s^23 is below 2^-58.
-  const double s = (m - 1) / (m + 1);
-  const double s2 = s * s;
-  double p = 0;
-  for (int n = 21; n >= 3; n -= 2) p = std::fma(p, s2, 1.0 / n);
-  const double log_m = std::fma(2 * s * s2, p, 2 * s);
-  const double e = static_cast<double>(exponent);
-  return std::fma(e, kLn2High, std::fma(e, kLn2Low, log_m));
-}
-
-double NaturalExp(double y) {
-  const double t = y * 1.4426950408889634;
-  const double n = (t + 0x1.8p52) - 0x1.8p52;
-  const double r = std::fma(-n, kLn2Low, std::fma(-n, kLn2High, y));
-  double p = 0;
-  for (int i = 14; i >= 1; --i) p = (1.0 + p) * (r / i);
-  // p = r/1 (1 + r/2 (1 + r/3 (...))): e^r - 1.
-  const double scale = std::bit_cast<double>((static_cast<int64_t>(n) + 1023) << 52);
-  return (1.0 + p) * scale;
-}
-
 }  // namespace
 
 SinCos CanonicalSinCos(double angle) {
@@ -92,8 +60,27 @@ SinCos CanonicalSinCos(double angle) {
   }
 }
 
+double CanonicalLog(double x) {
+  using C = DoubleExpConstants;
+  int64_t bits = std::bit_cast<int64_t>(x);
+  int64_t exponent = (bits >> 52) - 1023;
+  double m = std::bit_cast<double>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (m > 1.4142135623730951) {
+    m *= 0.5;
+    ++exponent;
+  }
+  // log m = 2 atanh(s), |s| < 0.172: the term of s^23 is below 2^-58.
+  const double s = (m - 1) / (m + 1);
+  const double s2 = s * s;
+  double p = 0;
+  for (int n = 21; n >= 3; n -= 2) p = std::fma(p, s2, 1.0 / n);
+  const double log_m = std::fma(2 * s * s2, p, 2 * s);
+  const double e = static_cast<double>(exponent);
+  return std::fma(e, C::kLn2High, std::fma(e, C::kLn2Low, log_m));
+}
+
 double CanonicalPow(double base, double exponent) {
-  return NaturalExp(exponent * NaturalLog(base));
+  return CanonicalExp(exponent * CanonicalLog(base));
 }
 
 }  // namespace tvl

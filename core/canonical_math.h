@@ -76,6 +76,50 @@ struct SinCos {
 // and RoPE pair, not in a hot loop: plain Taylor series after reduction to [-pi/4, pi/4].
 SinCos CanonicalSinCos(double angle);
 
+// Constants of CanonicalExp and CanonicalLog.
+struct DoubleExpConstants {
+  static constexpr double kUnderflow = -708.0;  // below: +0; e^-708 is still normal
+  static constexpr double kOverflow = 709.0;    // above: +inf
+  static constexpr double kLog2E = 1.4426950408889634;
+  static constexpr double kRound = 0x1.8p52;  // adding it rounds to an integer
+  static constexpr double kLn2High = 0x1.62e42fefa39efp-1;
+  static constexpr double kLn2Low = 0x1.abc9e3b39803fp-56;
+};
+
+// e^x in double, relative error below 2^-52. Without branches, so that a loop over it can become
+// vector code: sums of probabilities take one for every word of a vocabulary.
+inline double CanonicalExp(double x) {
+  using C = DoubleExpConstants;
+  const double t = std::fma(x, C::kLog2E, C::kRound);
+  const double n = t - C::kRound;
+  const double r = std::fma(-n, C::kLn2Low, std::fma(-n, C::kLn2High, x));
+  // Taylor: on |r| <= log(2) / 2 the first omitted term, r^14 / 14!, is below 2^-57.
+  double p = 1.0 / 6227020800.0;
+  p = std::fma(p, r, 1.0 / 479001600.0);
+  p = std::fma(p, r, 1.0 / 39916800.0);
+  p = std::fma(p, r, 1.0 / 3628800.0);
+  p = std::fma(p, r, 1.0 / 362880.0);
+  p = std::fma(p, r, 1.0 / 40320.0);
+  p = std::fma(p, r, 1.0 / 5040.0);
+  p = std::fma(p, r, 1.0 / 720.0);
+  p = std::fma(p, r, 1.0 / 120.0);
+  p = std::fma(p, r, 1.0 / 24.0);
+  p = std::fma(p, r, 1.0 / 6.0);
+  p = std::fma(p, r, 0.5);
+  p = std::fma(p, r, 1.0);
+  p = std::fma(p, r, 1.0);
+  // Selections by masks: GCC makes branches of conditional expressions here, and then no vectors.
+  const uint64_t y = std::bit_cast<uint64_t>(p) + (std::bit_cast<uint64_t>(t) << 52);
+  const uint64_t in_range = -static_cast<uint64_t>((x >= C::kUnderflow) & (x <= C::kOverflow));
+  const uint64_t above = -static_cast<uint64_t>(x > C::kOverflow);
+  const uint64_t nan = -static_cast<uint64_t>(x != x);
+  return std::bit_cast<double>((y & in_range) | (0x7ff0000000000000u & above) |
+                               (std::bit_cast<uint64_t>(x) & nan));
+}
+
+// The natural logarithm in double of a positive normal number, relative error below 2^-51.
+double CanonicalLog(double x);
+
 // base^exponent in double for base > 0 and a result in the range of f32; relative error below
 // (2 |y| + 8) 2^-53, y the natural logarithm of the result. Importers use it for RoPE frequencies,
 // so that a conversion gives the same bytes on every machine.

@@ -70,6 +70,27 @@ TEST(CanonicalSinCosTest, AgreesWithLibmUpToTheLargestAngle) {
   }
 }
 
+TEST(CanonicalExpTest, SpecialValues) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  using C = DoubleExpConstants;
+  EXPECT_EQ(CanonicalExp(0.0), 1.0);
+  EXPECT_EQ(CanonicalExp(-0.0), 1.0);
+  EXPECT_EQ(CanonicalExp(kInfinity), kInfinity);
+  EXPECT_EQ(std::bit_cast<uint64_t>(CanonicalExp(-kInfinity)), 0u);
+  EXPECT_TRUE(std::isnan(CanonicalExp(std::numeric_limits<double>::quiet_NaN())));
+  EXPECT_GE(CanonicalExp(C::kUnderflow), std::numeric_limits<double>::min());
+  EXPECT_EQ(CanonicalExp(std::nextafter(C::kUnderflow, -kInfinity)), 0.0);
+  EXPECT_LT(CanonicalExp(C::kOverflow), kInfinity);
+  EXPECT_EQ(CanonicalExp(std::nextafter(C::kOverflow, kInfinity)), kInfinity);
+}
+
+TEST(CanonicalLogTest, KnownValues) {
+  EXPECT_EQ(CanonicalLog(1.0), 0.0);
+  EXPECT_EQ(CanonicalLog(2.0), 0x1.62e42fefa39efp-1);
+  EXPECT_EQ(CanonicalLog(0.5), -0x1.62e42fefa39efp-1);
+  for (int i = -700; i <= 700; ++i) ASSERT_NEAR(CanonicalLog(CanonicalExp(i)), i, 1e-13) << i;
+}
+
 TEST(CanonicalPowTest, AgreesWithLibm) {
   EXPECT_EQ(CanonicalPow(10000, 0), 1.0);
   for (const double base : {0.5, 1.0, 2.0, 10.0, 10000.0, 500000.0, 1e6}) {

@@ -3,7 +3,9 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <vector>
 
@@ -67,8 +69,8 @@ constexpr unsigned kZmm = 0xe6;
 
 #elif defined(__aarch64__)
 
-[[maybe_unused]] bool Hwcap(unsigned long bit) { return (getauxval(AT_HWCAP) & bit) != 0; }
-[[maybe_unused]] bool Hwcap2(unsigned long bit) { return (getauxval(AT_HWCAP2) & bit) != 0; }
+[[maybe_unused]] bool Hwcap(uint64_t bit) { return (getauxval(AT_HWCAP) & bit) != 0; }
+[[maybe_unused]] bool Hwcap2(uint64_t bit) { return (getauxval(AT_HWCAP2) & bit) != 0; }
 
 [[maybe_unused]] bool CpuHas_atomics() { return Hwcap(HWCAP_ATOMICS); }
 [[maybe_unused]] bool CpuHas_crc32() { return Hwcap(HWCAP_CRC32); }
@@ -95,13 +97,13 @@ constexpr Feature kRequired[] = {
 };
 
 // Relative speed of a core as the kernel sees it, 0 when it does not say (all cores are alike).
-long CoreCapacity(int cpu) {
+int64_t CoreCapacity(int cpu) {
   char path[96];
   std::snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpu_capacity", cpu);
   std::FILE* file = std::fopen(path, "r");
   if (file == nullptr) return 0;
-  long capacity = 0;
-  if (std::fscanf(file, "%ld", &capacity) != 1) capacity = 0;
+  int64_t capacity = 0;
+  if (std::fscanf(file, "%" SCNd64, &capacity) != 1) capacity = 0;
   std::fclose(file);
   return capacity;
 }
@@ -110,8 +112,9 @@ long CoreCapacity(int cpu) {
 size_t CgroupCores() {
   std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r");
   if (file == nullptr) return 0;
-  long quota = 0, period = 0;
-  const int fields = std::fscanf(file, "%ld %ld", &quota, &period);  // "max 100000" has no quota
+  int64_t quota = 0, period = 0;
+  const int fields =
+      std::fscanf(file, "%" SCNd64 " %" SCNd64, &quota, &period);  // "max 100000" has no quota
   std::fclose(file);
   if (fields != 2 || quota <= 0 || period <= 0) return 0;
   return static_cast<size_t>((quota + period - 1) / period);
@@ -141,16 +144,16 @@ size_t DefaultThreadCount() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
-  std::vector<long> capacities;
+  std::vector<int64_t> capacities;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (CPU_ISSET(cpu, &allowed)) capacities.push_back(CoreCapacity(cpu));
   }
   if (capacities.empty()) return 1;
-  const long fastest = *std::max_element(capacities.begin(), capacities.end());
+  const int64_t fastest = *std::max_element(capacities.begin(), capacities.end());
   // Within a quarter of the fastest: the middle cores of three-tier phones count, the efficiency
   // cores do not.
   const size_t fast = static_cast<size_t>(std::count_if(
-      capacities.begin(), capacities.end(), [&](long c) { return 4 * c >= 3 * fastest; }));
+      capacities.begin(), capacities.end(), [&](int64_t c) { return 4 * c >= 3 * fastest; }));
   const size_t limit = CgroupCores();
   return limit == 0 ? fast : std::min(fast, limit);
 }

@@ -130,8 +130,9 @@ absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {
 
 size_t ResidentBytes(std::span<const std::byte> range) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(range.data()) + range.size();
+  const size_t before = reinterpret_cast<uintptr_t>(range.data()) % page;
+  const std::byte* const begin = range.data() - before;
+  const size_t bytes = before + range.size();
 #ifdef __APPLE__
   using PageState = char;
 #else
@@ -140,10 +141,10 @@ size_t ResidentBytes(std::span<const std::byte> range) {
   constexpr size_t kPagesAtATime = 4096;
   PageState state[kPagesAtATime];
   size_t resident = 0;
-  for (uintptr_t at = begin; at < end; at += kPagesAtATime * page) {
-    const size_t bytes = std::min<size_t>(end - at, kPagesAtATime * page);
-    if (mincore(reinterpret_cast<void*>(at), bytes, state) != 0) return resident;
-    const size_t pages = (bytes + page - 1) / page;
+  for (size_t at = 0; at < bytes; at += kPagesAtATime * page) {
+    const size_t part = std::min(bytes - at, kPagesAtATime * page);
+    if (mincore(const_cast<std::byte*>(begin + at), part, state) != 0) return resident;
+    const size_t pages = (part + page - 1) / page;
     for (size_t i = 0; i < pages; ++i) resident += (state[i] & 1) ? page : 0;
   }
   return std::min(resident, range.size());

@@ -427,7 +427,7 @@ absl::Status TvlReader::VerifyTensor(const TensorInfo& tensor) const {
 absl::Status TvlReader::VerifyTokenizer() const {
   if (!has_tokenizer()) return absl::OkStatus();
   const absl::Status status = VerifyTokenizerChecksum(*tokenizer_);
-  if (status.ok()) return status;
+  if (status.ok()) return absl::OkStatus();
   return absl::Status(status.code(), absl::StrCat(name_, ": ", status.message()));
 }
 

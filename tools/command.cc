@@ -53,15 +53,18 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
   return app.add_option_function<std::string>(names, parse, help)->type_name("P");
 }
 
-void AddModel(CLI::App& app, std::string* path) {
-  // An empty name is a mistake, most often an unset variable, and must not mean the embedded model.
-  const auto parse = [path](const std::string& text) {
-    if (text.empty()) Refuse("--model", "the name of a file", text);
+void AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                 const std::string& help) {
+  // An empty name is a mistake, most often an unset variable, and must not mean that none is given.
+  const auto parse = [=](const std::string& text) {
+    if (text.empty()) Refuse(names, "the name of a file", text);
     *path = text;
   };
-  app.add_option_function<std::string>("-m,--model", parse,
-                                       "A .tvl file (default: the model inside this program)")
-      ->type_name("FILE");
+  app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
+}
+
+void AddModel(CLI::App& app, std::string* path) {
+  AddFileName(app, "-m,--model", path, "A .tvl file (default: the model inside this program)");
 }
 
 void AddThreads(CLI::App& app, uint64_t* threads) {

@@ -20,6 +20,7 @@ void AddConvert(CLI::App& app, Action* action);
 void AddFingerprint(CLI::App& app, Action* action);
 void AddGenerate(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
+void AddPerplexity(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 
 // Options that several subcommands share, and numbers that are checked: CLI11's own conversions
@@ -37,6 +38,10 @@ CLI::Option* AddNonNegative(CLI::App& app, const std::string& names, float* valu
 // A number from 0 to 1.
 CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* value,
                             const std::string& help);
+
+// A name that is not empty.
+void AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                 const std::string& help);
 
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default

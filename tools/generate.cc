@@ -103,14 +103,6 @@ void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sam
                       static_cast<double>(engine.reader().BytesPerToken()) * decode_rate / 1e9));
 }
 
-absl::Status CheckContext(uint64_t asked, const TvlReader& reader) {
-  const uint32_t trained = reader.config().context_length;
-  if (asked <= trained) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat(reader.name(),
-                                            ": --context: expected at most the model's ", trained,
-                                            " positions, found ", asked));
-}
-
 absl::Status Run(const Options& options) {
   std::string prompt = options.prompt;
   if (prompt == "-") {

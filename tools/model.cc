@@ -23,6 +23,14 @@ std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, std::string_view t
   return tokens;
 }
 
+absl::Status CheckContext(uint64_t asked, const TvlReader& reader) {
+  const uint32_t trained = reader.config().context_length;
+  if (asked <= trained) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat(reader.name(),
+                                            ": --context: expected at most the model's ", trained,
+                                            " positions, found ", asked));
+}
+
 absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context) {
   if (prompt_tokens == 0)
     return absl::InvalidArgumentError(

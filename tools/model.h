@@ -3,6 +3,7 @@
 #define TVL_TOOLS_MODEL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ absl::StatusOr<Tokenizer> OpenTokenizer(const TvlReader& reader);
 // `text` as the model expects a text to begin, with the beginning-of-sequence token; that token
 // alone for an empty text.
 std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, std::string_view text);
+
+// OutOfRange if `asked`, the value of --context, is more than what the model was trained for.
+absl::Status CheckContext(uint64_t asked, const TvlReader& reader);
 
 // OutOfRange if the prompt and `more` further positions do not fit `context`.
 absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context);

@@ -83,10 +83,29 @@ std::string Unexpected(CLI::App& app) {
                       absl::StrJoin(extras, " "));
 }
 
+// CLI11 counts, "--seed: At Most 1 required but received 2", and of a flag it has another sentence:
+// "stats was given a disallowed flag override".
+std::string WrongCount(const CLI::ArgumentMismatch& error) {
+  const std::string text = error.what();
+  const size_t colon = text.find(':');
+  if (colon != std::string::npos) {
+    return absl::StrCat(text.substr(0, colon), ": expected exactly one value");
+  }
+  return absl::StrCat("--", text.substr(0, text.find(' ')), ": expected no value");
+}
+
 int UsageError(const CLI::App& app, const std::string& sentence) {
   std::string command = "tvl";
   for (const CLI::App* sub : app.get_subcommands()) absl::StrAppend(&command, " ", sub->get_name());
   return Fail(kExitUsage, absl::StrCat(sentence, " (see '", command, " --help')"));
+}
+
+// "--stats=3" is a mistake, which CLI11 would take for --stats; "--stats=true" it still does.
+void RefuseValuesOfFlags(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) option->disable_flag_override();
+  }
+  for (CLI::App* sub : app.get_subcommands({})) RefuseValuesOfFlags(*sub);
 }
 
 // Keeps a file that is opened later from getting the number of a standard stream that is closed,
@@ -122,6 +141,8 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddVerify(app, &action);
   AddFingerprint(app, &action);
+  AddPerplexity(app, &action);
+  RefuseValuesOfFlags(app);
   try {
     app.parse(argc, argv);
     if (!action) {
@@ -133,24 +154,24 @@ int Main(int argc, char** argv) {
     return Finish(Print(VersionText()));
   } catch (const CLI::ExtrasError&) {
     return UsageError(app, OneLine(Unexpected(app)));
-  } catch (
-      const CLI::ArgumentMismatch& error) {  // CLI11 counts: "At Most 1 required but received 2"
-    const std::string text = error.what();
-    return UsageError(app,
-                      absl::StrCat(text.substr(0, text.find(':')), ": expected exactly one value"));
+  } catch (const CLI::ArgumentMismatch& error) {
+    return UsageError(app, WrongCount(error));
   } catch (const CLI::ParseError& error) {
     return UsageError(app, OneLine(error.what()));
   }
-  try {
-    return Finish(action());
-  } catch (const std::bad_alloc&) {
-    return Fail(kExitBadInput, "out of memory");
-  } catch (const std::exception& error) {  // threads that cannot be started, for one
-    return Fail(kExitBadInput, OneLine(error.what()));
-  }
+  return Finish(action());
 }
 
 }  // namespace
 }  // namespace tvl
 
-int main(int argc, char** argv) { return tvl::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return tvl::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    tvl::PrintNote("tvl: out of memory\n");
+    return tvl::kExitBadInput;
+  } catch (const std::exception& error) {  // threads that cannot be started, for one
+    return tvl::Fail(tvl::kExitBadInput, tvl::OneLine(error.what()));
+  }
+}

@@ -20,19 +20,26 @@ inline constexpr DI8 di8;
 // DotQ8: acc[i] += the sum over j < 4 of w[4i + j] * x[4i + j], with |x| <= 127.
 // DotQ4: the same for 0 <= w <= 15.
 // kQ8Offset: what DotQ8 adds to every w, which the caller takes back by the sum of x.
-#if HWY_TARGET == HWY_AVX3_DL
+//
+// By the compiler's own macros, since Highway 1.0.3 has VNNI in a target that must be asked for.
+#if (HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86 && defined(__AVX512VNNI__)) || \
+    (HWY_TARGET == HWY_AVX2 && defined(__AVXVNNI__))
 
 // VPDPBUSD wants its first factor unsigned: -128 becomes 0. It adds four products to 32 bits and
 // never saturates.
 inline constexpr int32_t kQ8Offset = 128;
 HWY_INLINE VI32 DotQ4(VI32 acc, VI8 w, VI8 x) {
+#if HWY_TARGET == HWY_AVX2
+  return VI32{_mm256_dpbusd_avx_epi32(acc.raw, w.raw, x.raw)};
+#else
   return VI32{_mm512_dpbusd_epi32(acc.raw, w.raw, x.raw)};
+#endif
 }
 HWY_INLINE VI32 DotQ8(VI32 acc, VI8 w, VI8 x) {
   return DotQ4(acc, hn::Xor(w, hn::Set(di8, int8_t{-128})), x);
 }
 
-#elif HWY_TARGET == HWY_AVX3
+#elif HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
 
 // VPMADDUBSW adds pairs of products to 16 bits and saturates: |w| * |x| twice is 32512 at most and
 // fits, (w + 128) * |x| twice would not.

@@ -13,8 +13,8 @@ namespace tvl {
 // As f16's: a block is widened once for up to 24 tokens, and its pairs of k come apart on the way.
 template <>
 void NeonHandwritten::Gemm<WeightType::kBF16>(const TileMatrix& w, PanelRange panels,
-                                              const float* x, size_t x_stride, size_t tokens,
-                                              float* y, size_t y_stride) noexcept {
+                                              const FloatRows& x, size_t tokens, float* y,
+                                              size_t y_stride) noexcept {
   if (tokens == 1) return Gemv<WeightType::kBF16>(w, panels, x, y);
   alignas(kLineBytes) float wide[neon::kBlockCols * kPanelRows];
   const auto widen = [&wide](const std::byte* block, size_t cols) {

@@ -31,7 +31,7 @@ namespace {
 
 template <>
 void NeonHandwritten::Gemv<WeightType::kBF16>(const TileMatrix& w, PanelRange panels,
-                                              const float* x, float* y) noexcept {
+                                              const FloatRows& x, float* y) noexcept {
   neon::GemvPanels<WeightType::kBF16, neon::Step>(w, panels, x.data, y);
 }
 

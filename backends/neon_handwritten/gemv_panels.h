@@ -21,13 +21,13 @@ template <WeightType W, auto kStep>
   constexpr size_t kStepBytes = PanelBytes(W, kDotChains);
   const size_t panel_bytes = PanelBytes(W, w.cols);
   for (size_t p = panels.begin; p < panels.end; ++p) {
-    const WeightStream stream(w, panels, p, panel_bytes);
+    const WeightStream<kStepBytes> stream(w, panels, p, panel_bytes);
     const std::byte* line = w.Panel(p);
     const std::byte* end = line + panel_bytes;
     const float* xk = x;
     PanelSums sums;
     for (; line != end; line += kStepBytes, xk += kDotChains) {
-      stream.Advance<kStepBytes>(line);
+      stream.Advance(line);
       kStep(line, vld1q_f32(xk), sums);
     }
     sums.Store(w.RowsOfPanel(p), y + p * kPanelRows);

@@ -1,6 +1,7 @@
-// The ARM64 backend: hand-written intrinsics of plain ARMv8.0-A NEON, so that one source serves
-// every core from the Cortex-A72 up. What is newer has nothing to offer to these weights under the
-// canonical order: dotprod and i8mm multiply integers, BFDOT and BFMMLA round differently.
+// The ARM64 backend: hand-written intrinsics, so that one source serves every core from the
+// Cortex-A72 up. Plain ARMv8.0-A NEON but for the products of integers, which SDOT makes where the
+// device has it (block_sums.h). What is newer still has nothing to offer to floats under the
+// canonical order: BFDOT and BFMMLA round differently.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 

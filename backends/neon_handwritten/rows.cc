@@ -20,6 +20,13 @@ void GatherRow(const std::byte* panel, size_t row, size_t cols, float* out) {
   for (size_t c = 0; c < cols; ++c) out[c] = static_cast<float>(element[c * kPanelRows]);
 }
 
+// What a plain conversion does not widen.
+template <WeightType W>
+void GatherWeights(const TileMatrix& w, size_t row, float* out) {
+  const std::byte* panel = w.Panel(row / kPanelRows);
+  for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
+}
+
 }  // namespace
 
 template <>
@@ -37,10 +44,25 @@ void NeonHandwritten::EmbedRow<WeightType::kF16>(const TileMatrix& w, size_t row
 template <>
 void NeonHandwritten::EmbedRow<WeightType::kBF16>(const TileMatrix& w, size_t row,
                                                   float* out) noexcept {
-  const std::byte* panel = w.Panel(row / kPanelRows);
-  for (size_t c = 0; c < w.cols; ++c) {
-    out[c] = PanelWeight<WeightType::kBF16>(panel, row % kPanelRows, c);
-  }
+  GatherWeights<WeightType::kBF16>(w, row, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ8>(const TileMatrix& w, size_t row,
+                                                float* out) noexcept {
+  GatherWeights<WeightType::kQ8>(w, row, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ4>(const TileMatrix& w, size_t row,
+                                                float* out) noexcept {
+  GatherWeights<WeightType::kQ4>(w, row, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ4M>(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept {
+  GatherWeights<WeightType::kQ4M>(w, row, out);
 }
 
 void NeonHandwritten::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {

@@ -17,13 +17,17 @@ namespace tvl::neon {
 // page's edge, at which hardware prefetchers stop. 2 KB into L1 hides L2's latency (10 to 30
 // cycles) even at the rate of the arithmetic, about 20 bytes per cycle, and is small against the
 // smallest L1 (32 KB on the Cortex-A72). Not yet measured on an ARM machine.
-inline constexpr uintptr_t kL1Ahead = 2048;
-inline constexpr uintptr_t kL2Ahead = 12288;
+inline constexpr size_t kL1Ahead = 2048;
+inline constexpr size_t kL2Ahead = 12288;
 
 // The stream seen from one panel: the addresses a fixed way ahead of the loads, in the next panel
 // once past this one's end. Past the last panel of the range they run on into the bytes that
 // follow: tensors lie in the file in the order of execution, and gate and up alternate, so that
-// these are most often what is multiplied next.
+// these are most often what is multiplied next. Both ways are whole steps, as panels are, so that
+// no step is half in this panel and half behind it.
+//
+// kStepBytes: what is loaded between two calls of Advance.
+template <size_t kStepBytes>
 class WeightStream {
  public:
   // Panel p of `panels`, which is `bytes` long.
@@ -34,23 +38,27 @@ class WeightStream {
         // Over a gap the stream is followed into the next panel only, not through it: a cache of
         // values is much longer than the positions in it, and what lies behind those may never have
         // been touched.
-        l1_ahead_(jump_ == 0 ? kL1Ahead : std::min<uintptr_t>(kL1Ahead, bytes)),
-        l2_ahead_(jump_ == 0 ? kL2Ahead : std::min<uintptr_t>(kL2Ahead, bytes)) {}
+        l1_ahead_(jump_ == 0 ? kL1Steps : std::min(kL1Steps, bytes)),
+        l2_ahead_(jump_ == 0 ? kL2Steps : std::min(kL2Steps, bytes)) {}
 
-  // To be called when the `kBytes` at `at` are about to be loaded.
-  template <size_t kBytes>
+  // To be called when the step at `at` is about to be loaded.
   [[gnu::always_inline]] void Advance(const void* at) const {
     const uintptr_t l1 = Follow(Address(at) + l1_ahead_);
     const uintptr_t l2 = Follow(Address(at) + l2_ahead_);
     // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
     // then.
-    Unroll<kBytes / kLineBytes>([&](auto i) __attribute__((always_inline)) {
+    Unroll<kStepBytes / kLineBytes>([&](auto i) __attribute__((always_inline)) {
+      // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses may
       __builtin_prefetch(reinterpret_cast<const void*>(l1 + i * kLineBytes), 0, 0);
       __builtin_prefetch(reinterpret_cast<const void*>(l2 + i * kLineBytes), 0, 2);
+      // NOLINTEND(performance-no-int-to-ptr)
     });
   }
 
  private:
+  static constexpr size_t kL1Steps = RoundUp(kL1Ahead, kStepBytes);
+  static constexpr size_t kL2Steps = RoundUp(kL2Ahead, kStepBytes);
+
   static uintptr_t Address(const void* p) { return reinterpret_cast<uintptr_t>(p); }
   // By a mask: as a condition, gcc makes it a branch and keeps jump_ in memory.
   [[gnu::always_inline]] uintptr_t Follow(uintptr_t at) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -13,7 +14,10 @@
 #include "core/attention.h"
 #include "core/kernel.h"
 #include "core/kv_slot.h"
+#include "core/tensor_view.h"
 #include "core/tile.h"
+#include "core/tile_weight.h"
+#include "tests/support/quantized_buffer.h"
 #include "tests/support/random.h"
 #include "tests/support/tile_builder.h"
 
@@ -47,6 +51,30 @@ std::vector<float> Numbers(size_t n, Fill fill, Random& random) {
   return x;
 }
 
+// What stands in the panels of a quantised matrix; the minimum is 0 where the type has none.
+template <typename F>
+Real ReadPanel(const TileMatrix& w, F&& read) {
+  Real value = 0;
+  WithWeightType(w.type, [&]<WeightType W>() {
+    if constexpr (IsQuantized(W)) value = read.template operator()<W>();
+  });
+  return value;
+}
+Real QuantAt(const TileMatrix& w, size_t row, size_t k) {
+  return ReadPanel(w, [&]<WeightType W>() {
+    return static_cast<Real>(PanelQuant<W>(w.Panel(row / kPanelRows), row % kPanelRows, k));
+  });
+}
+Real ScaleAt(const TileMatrix& w, size_t row, size_t k) {
+  return ReadPanel(w, [&]<WeightType W>() {
+    return Real{PanelScale<W>(w.Panel(row / kPanelRows), row % kPanelRows, k)};
+  });
+}
+Real MinimumAt(const TileMatrix& w, size_t row, size_t k) {
+  if (w.type != WeightType::kQ4M) return 0;
+  return PanelMinimum(w.Panel(row / kPanelRows), row % kPanelRows, k);
+}
+
 template <typename K>
 class KernelAccuracyTest : public ::testing::Test {};
 
@@ -74,6 +102,95 @@ TYPED_TEST(KernelAccuracyTest, Gemv) {
           }
           ASSERT_LE(std::fabs(y[row] - exact), Roundings(DotRoundings(cols), magnitude))
               << WeightTypeName(type) << " " << FillName(fill) << " cols " << cols;
+        }
+      }
+    }
+  }
+}
+
+// Against the exact product of the same quants, scales and minima.
+TYPED_TEST(KernelAccuracyTest, QuantizedGemv) {
+  Random random;
+  for (const WeightType type : kQuantizedTypes) {
+    for (const Fill fill : kFiniteFills) {
+      for (const size_t cols : {1, 31, 64, 172, 768, 4096}) {
+        const size_t rows = 20;
+        const OwnedTiles w(type, rows, cols, fill, random);
+        QuantizedBuffer x(1, cols);
+        TypeParam::QuantizeActivations(Numbers(cols, fill, random).data(), cols, x.view());
+        std::vector<float> y(rows);
+        Gemv<TypeParam>(w.view(), {0, w.view().panels()}, {{}, x.view()}, y.data());
+        for (size_t row = 0; row < rows; ++row) {
+          // Of each block, and for q4m of its minimum: one rounding of the scale, one of the sum.
+          Real exact = 0, magnitude = 0;
+          for (size_t b = 0; b < DivideUp(cols, kQuantBlock); ++b) {
+            const Real scale = x.scales()[b];
+            Real product = 0, minimum = 0;
+            for (size_t k = b * kQuantBlock; k < (b + 1) * kQuantBlock; ++k) {
+              product += QuantAt(w.view(), row, k) * static_cast<Real>(x.quants()[k]);
+              minimum += static_cast<Real>(x.quants()[k]);
+            }
+            product *= ScaleAt(w.view(), row, b * kQuantBlock) * scale;
+            minimum *= MinimumAt(w.view(), row, b * kQuantBlock) * scale;
+            exact += product + minimum;
+            magnitude += std::fabs(product) + std::fabs(minimum);
+          }
+          const size_t terms = (type == WeightType::kQ4M ? 2 : 1) * DivideUp(cols, kQuantBlock);
+          // A scale of a product may underflow before it is multiplied by a sum of up to 2^19.
+          const Real underflow = static_cast<Real>(terms) * 0x1p19L * kTiny;
+          ASSERT_LE(std::fabs(y[row] - exact), Roundings(terms + 1, magnitude) + underflow)
+              << WeightTypeName(type) << " " << FillName(fill) << " " << cols << " row " << row;
+        }
+      }
+    }
+  }
+}
+
+// Half a step of the block's grid, which the roundings of 127 / a and of the product may shift.
+TYPED_TEST(KernelAccuracyTest, QuantizeActivations) {
+  Random random;
+  for (const Fill fill : kFiniteFills) {
+    for (const size_t n : {1, 31, 32, 33, 768}) {
+      const std::vector<float> x = Numbers(n, fill, random);
+      QuantizedBuffer out(1, n);
+      TypeParam::QuantizeActivations(x.data(), n, out.view());
+      for (size_t b = 0; b < DivideUp(n, kQuantBlock); ++b) {
+        Real largest = 0;
+        int32_t sum = 0;
+        for (size_t i = b * kQuantBlock; i < std::min(n, (b + 1) * kQuantBlock); ++i) {
+          largest = std::max(largest, std::fabs(Real{x[i]}));
+          sum += out.quants()[i];
+        }
+        ASSERT_EQ(out.sums()[b], sum);
+        const Real step = largest / 127, scale = out.scales()[b];
+        if (largest < 0x1p-100L) {
+          ASSERT_EQ(scale, 0);
+          continue;
+        }
+        ASSERT_LE(std::fabs(scale - step), kU * step + kTiny);
+        for (size_t i = b * kQuantBlock; i < std::min(n, (b + 1) * kQuantBlock); ++i) {
+          const Real error = std::fabs(Real{x[i]} - scale * static_cast<Real>(out.quants()[i]));
+          ASSERT_LE(error, step * (0.5L + 127 * 4 * kU)) << FillName(fill) << " " << i;
+        }
+      }
+    }
+  }
+}
+
+// A row of the embedding: widened, or one rounding.
+TYPED_TEST(KernelAccuracyTest, EmbedRow) {
+  Random random;
+  for (const WeightType type : kQuantizedTypes) {
+    for (const Fill fill : kFiniteFills) {
+      const size_t cols = 172;
+      const OwnedTiles w(type, 20, cols, fill, random);
+      for (size_t row = 0; row < 20; ++row) {
+        std::vector<float> out(cols);
+        EmbedRow<TypeParam>(w.view(), row, out.data());
+        for (size_t k = 0; k < cols; ++k) {
+          const Real exact =
+              QuantAt(w.view(), row, k) * ScaleAt(w.view(), row, k) + MinimumAt(w.view(), row, k);
+          ASSERT_LE(std::fabs(out[k] - exact), kU * std::fabs(exact) + kTiny);
         }
       }
     }

@@ -103,6 +103,32 @@ TEST(CanonicalSinCos, NearMultiplesOfAnEighthTurn) {
   }
 }
 
+TEST(CanonicalExp, AllOfItsRange) {
+  Random random;
+  Real worst = 0;
+  for (int i = 0; i < 1000000; ++i) {
+    const double part = random.Uniform() + 0x1p-24 * random.Uniform();
+    const double x = part * (i % 2 == 0 ? 707.9 : 2.0);
+    const Real exact = std::exp(Real{x});
+    const Real error = std::fabs((CanonicalExp(x) - exact) / exact);
+    worst = std::max(worst, error);
+    ASSERT_LT(error, 0x1p-52L) << x;
+  }
+  RecordProperty("worst_error_in_thousandths_of_2_to_the_minus_53",
+                 static_cast<int>(worst * 0x1p53L * 1000));
+}
+
+TEST(CanonicalLog, AllOfItsRange) {
+  Random random;
+  for (int i = 0; i < 1000000; ++i) {
+    const int exponent = i % 2 == 0 ? 0 : static_cast<int>(random.Below(2044)) - 1021;
+    const double part = random.Uniform() + 0x1p-24 * random.Uniform();
+    const double x = std::ldexp(1.0 + 0.49 * part, exponent);
+    const Real exact = std::log(Real{x});
+    ASSERT_LE(std::fabs(CanonicalLog(x) - exact), 0x1p-51L * std::fabs(exact)) << x;
+  }
+}
+
 // |base^exponent - exact| / exact.
 Real PowError(double base, double exponent) {
   const Real exact = std::pow(Real{base}, Real{exponent});

@@ -16,9 +16,13 @@
 
 #include "absl/status/status.h"
 #include "backends/selected.h"
+#include "core/tile.h"
 #include "gtest/gtest.h"
+#include "models/engine.h"
+#include "samplers/greedy.h"
 #include "samplers/standard_chain.h"
 #include "tests/alloc/counting_allocator.h"
+#include "tests/support/test_model.h"
 #include "tools/generation.h"
 #include "tools/model.h"
 #include "tools/output.h"
@@ -85,7 +89,7 @@ TEST(CountingAllocatorTest, CountsOtherThreads) {
 }
 
 // (threads, sampling)
-class AllocTest : public testing::TestWithParam<std::tuple<size_t, SamplingOptions>> {};
+class AllocTest : public ::testing::TestWithParam<std::tuple<size_t, SamplingOptions>> {};
 
 TEST_P(AllocTest, NothingAfterTheFirstToken) {
   const auto [threads, sampling] = GetParam();
@@ -119,15 +123,42 @@ TEST_P(AllocTest, NothingAfterTheFirstToken) {
   }
 }
 
+// (weight type, threads)
+class WeightTypeAllocTest : public ::testing::TestWithParam<std::tuple<WeightType, size_t>> {};
+
+TEST_P(WeightTypeAllocTest, NothingAfterTheFirstToken) {
+  const auto [type, threads] = GetParam();
+  const testing::TempTvl file(testing::TestModel({}).source(), type);
+  auto engine = Engine<SelectedKernel>::Open(file.path(), {.threads = threads});
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  auto session = (*engine)->NewSession({});
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_EQ(session->Step(1), absl::OkStatus());
+  absl::Status status;
+  StartCountingMemoryCalls();
+  for (int i = 0; i < 30 && status.ok(); ++i)
+    status = session->Step(Greedy().Sample(session->logits(), {}));
+  StopCountingMemoryCalls();
+  ASSERT_EQ(status, absl::OkStatus());
+  for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
+    const MemoryCall call = static_cast<MemoryCall>(i);
+    EXPECT_EQ(MemoryCalls(call), 0u) << MemoryCallName(call);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WeightTypeAllocTest,
+                         ::testing::Combine(::testing::ValuesIn(kWeightTypes),
+                                            ::testing::Values(1, 2)));
+
 INSTANTIATE_TEST_SUITE_P(All, AllocTest,
-                         testing::Combine(testing::Values(1, 2),
-                                          testing::Values(SamplingOptions(),
-                                                          SamplingOptions{.temperature = 0.8f},
-                                                          SamplingOptions{.top_k = 40,
-                                                                          .top_p = 0.95f,
-                                                                          .min_p = 0.01f,
-                                                                          .temperature = 0.8f,
-                                                                          .seed = 1})));
+                         ::testing::Combine(::testing::Values(1, 2),
+                                            ::testing::Values(SamplingOptions(),
+                                                              SamplingOptions{.temperature = 0.8f},
+                                                              SamplingOptions{.top_k = 40,
+                                                                              .top_p = 0.95f,
+                                                                              .min_p = 0.01f,
+                                                                              .temperature = 0.8f,
+                                                                              .seed = 1})));
 
 }  // namespace
 }  // namespace tvl

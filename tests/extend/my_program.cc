@@ -2,6 +2,7 @@
 // my_program MODEL.tvl   continues with 20 tokens
 //
 // Both with the backend of the build and the sampler of my_sampler; tokens are printed as numbers.
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string>
@@ -21,11 +22,11 @@ namespace {
 
 // Prints `count` tokens that follow `tokens`.
 template <typename Session>
-absl::Status Continue(Session* session, std::vector<tvl::TokenId> tokens, int count) {
+absl::Status Continue(Session* session, std::vector<tvl::TokenId> tokens, uint64_t count) {
   NoRepeat sampler(/*length=*/2, tvl::Greedy());
   absl::Status status = session->Prefill(tokens);
-  for (int i = 0; i < count && status.ok(); ++i) {
-    const tvl::TokenId next = sampler.Sample(session->logits(), {.tokens = tokens});
+  for (uint64_t step = 0; step < count && status.ok(); ++step) {
+    const tvl::TokenId next = sampler.Sample(session->logits(), {.tokens = tokens, .step = step});
     std::printf("%d ", next);
     tokens.push_back(next);
     status = session->Step(next);

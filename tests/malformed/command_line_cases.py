@@ -5,7 +5,7 @@ from cases import Case
 
 def make(good, checkpoint, tokenizer):
     cases = []
-    files = {"model.tvl": good, "in.bin": checkpoint, "tok.bin": tokenizer, "folder": None}
+    files = {"model.tvl": good, "in.bin": checkpoint, "tok.bin": tokenizer, "folder": None, "empty.txt": b""}
 
     def add(arguments, *says, code=2):
         name = " ".join(arguments) or "nothing"
@@ -17,7 +17,7 @@ def make(good, checkpoint, tokenizer):
     def refused(line, *says):
         add(line.split(), *says, code=1)
 
-    usage("", "expected a command: generate, convert, inspect, verify or fingerprint")
+    usage("", "expected a command: generate, convert, inspect, verify, fingerprint or perplexity")
     usage("nonsense", "there is no command nonsense")
     usage("model.tvl", "there is no command model.tvl")
     usage("nonsense generate", "there is no command nonsense")
@@ -25,6 +25,11 @@ def make(good, checkpoint, tokenizer):
     usage("-x", "unexpected argument: -x")
     usage("generate one two three", "unexpected arguments: one two three")
     usage("generate --nonsense", "unexpected argument: --nonsense")
+    usage("generate --stats=3", "--stats: expected no value (see 'tvl generate")
+    usage("generate --stats=false", "--stats: expected no value")
+    usage("--version=2", "--version: expected no value (see 'tvl ")
+    for command in ["", "convert ", "generate ", "inspect ", "verify ", "fingerprint "]:
+        usage(command + "--help=3", "--help: expected no value")
     usage("inspect", "MODEL is required")
     usage("inspect model.tvl model.tvl", "unexpected argument: model.tvl")
     usage("verify", "MODEL is required")
@@ -51,6 +56,8 @@ def make(good, checkpoint, tokenizer):
     usage("generate -m model.tvl --temperature -1", "--temperature: expected a finite number", "found '-1'")
     usage("generate -m model.tvl --context 0", "--context: expected a whole number", "found '0'")
     usage("generate -m model.tvl --prefill-chunk 0", "--prefill-chunk: expected a whole number", "found '0'")
+    usage("perplexity", "--file is required")
+    usage("perplexity --file tok.bin --context 1", "--context: expected a whole number from 2 to", "found '1'")
     usage("fingerprint --threads 99999999999999999999", "--threads: expected a whole number", "found '99999999999999999999'")
 
     refused("generate -m missing.tvl", "missing.tvl", "No such file")
@@ -69,4 +76,9 @@ def make(good, checkpoint, tokenizer):
     refused("generate -m model.tvl --context 65", "model.tvl: --context: expected at most the model's 64 positions, found 65")
     add(["generate", "-m", "model.tvl", "-p", "a b c " * 20], "the prompt of", "does not fit the context of 64 positions", code=1)
     refused("fingerprint -m model.tvl --tokens 64", "the prompt of", "do not fit the context of 64 positions")
+    refused("perplexity -m model.tvl --file missing.txt", "missing.txt", "No such file")
+    refused("perplexity -m model.tvl --file folder", "folder: expected a regular file, found a directory")
+    refused("perplexity -m model.tvl --file empty.txt", "empty.txt: the file is empty")
+    refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: magic")
+    refused("perplexity --file tok.bin --against model.tvl", "model.tvl: expected the vocabulary of the embedded model")
     return cases

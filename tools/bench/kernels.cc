@@ -1,18 +1,26 @@
-// One kernel at a time, for whoever changes one: Gemv, Gemm and attention of the selected backend.
+// One operation at a time, for whoever changes one: those of the selected backend, each beside the
+// roof that bounds it.
 //
 //   bazel run //tools/bench:kernels -- --benchmark_filter=Gemv
 //
-// Gemv walks 256 MiB of weights, more than most caches hold, so its bytes_per_second is a memory
-// bandwidth; put it beside that of ReadBandwidth, which only loads and adds. Gemm and attention
-// count multiply-adds.
+// Gemv walks 256 MiB of weights, more than most caches hold, so its bytes per second are a memory
+// bandwidth; the label compares them with the roof, a loop that only loads and adds, measured
+// when the program starts (ReadBandwidth measures it again: a shared machine drifts). Gemm and
+// attention count multiply-adds, operations on vectors the bytes of their operands, which lie in
+// L1. Every result is checked once.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string>
 
 #include "backends/selected.h"
+#include "core/activations.h"
 #include "core/aligned_buffer.h"
 #include "core/attention.h"
 #include "core/kernel.h"
@@ -25,17 +33,31 @@ namespace {
 
 constexpr size_t kWeightBytes = size_t{256} << 20;
 
-// All weights and inputs are 1: the result is known, and speed does not depend on values.
-template <WeightType W>
-AlignedBuffer<std::byte> OnesPanels(size_t bytes) {
+using K = SelectedKernel;
+using Clock = std::chrono::steady_clock;
+
+// Weights that are all 1, so that results are known; speed does not depend on values.
+AlignedBuffer<std::byte> OnesPanels(WeightType type, size_t bytes) {
   AlignedBuffer<std::byte> weights(bytes);
-  if constexpr (W == WeightType::kF32) {
+  const auto fill16 = [](std::byte* at, size_t count, uint16_t value) {
+    for (size_t i = 0; i < count; ++i) std::memcpy(at + 2 * i, &value, sizeof value);
+  };
+  if (type == WeightType::kF32) {
     float* w = reinterpret_cast<float*>(weights.data());
-    for (size_t i = 0; i < bytes / sizeof(float); ++i) w[i] = 1.0f;
-  } else {
-    uint16_t* w = reinterpret_cast<uint16_t*>(weights.data());
-    for (size_t i = 0; i < bytes / sizeof(uint16_t); ++i)
-      w[i] = W == WeightType::kF16 ? 0x3c00 : 0x3f80;
+    std::fill(w, w + bytes / sizeof(float), 1.0f);
+    return weights;
+  }
+  constexpr uint16_t kOneF16 = 0x3c00, kOneBF16 = 0x3f80;
+  if (!IsQuantized(type)) {
+    fill16(weights.data(), bytes / 2, type == WeightType::kF16 ? kOneF16 : kOneBF16);
+    return weights;
+  }
+  const int quant = type == WeightType::kQ8 ? 1 : type == WeightType::kQ4 ? 0x99 : 0x11;
+  const size_t quant_bytes = SuperblockQuantLines(type) * kLineBytes;
+  const size_t superblock = SuperblockLines(type) * kLineBytes;
+  for (size_t at = 0; at + superblock <= bytes; at += superblock) {
+    std::memset(weights.data() + at, quant, quant_bytes);
+    fill16(weights.data() + at + quant_bytes, kLineBytes / 2, kOneF16);  // minima stay 0
   }
   return weights;
 }
@@ -46,59 +68,143 @@ AlignedBuffer<float> Ones(size_t n) {
   return x;
 }
 
-void ReadBandwidth(benchmark::State& state) {
-  const AlignedBuffer<std::byte> data = OnesPanels<WeightType::kF32>(kWeightBytes);
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(data.data());
-  for (auto _ : state) {
-    uint64_t sums[32] = {};
-    for (size_t i = 0; i < kWeightBytes / sizeof(uint64_t); i += 32) {
-      for (size_t c = 0; c < 32; ++c) sums[c] += words[i + c];
+// `tokens` rows of ones, in both forms.
+class Inputs {
+ public:
+  Inputs(size_t tokens, size_t cols)
+      : floats_(Ones(tokens * cols)),
+        quants_(tokens * QuantizedRows::QuantStride(cols)),
+        scales_(tokens * QuantizedRows::Blocks(cols)),
+        sums_(tokens * QuantizedRows::Blocks(cols)),
+        rows_{{floats_.data(), cols},
+              {quants_.data(), scales_.data(), sums_.data(), QuantizedRows::QuantStride(cols),
+               QuantizedRows::Blocks(cols)}} {
+    for (size_t t = 0; t < tokens; ++t)
+      K::QuantizeActivations(rows_.floats.Row(t), cols, rows_.quantized.From(t));
+  }
+  const Activations& rows() const { return rows_; }
+
+ private:
+  AlignedBuffer<float> floats_;
+  AlignedBuffer<int8_t> quants_;
+  AlignedBuffer<float> scales_;
+  AlignedBuffer<int32_t> sums_;
+  Activations rows_;
+};
+
+void Check(benchmark::State& state, float found, float expected) {
+  if (!(std::fabs(found - expected) <= 1e-4f * std::fabs(expected)))
+    state.SkipWithError("wrong result");
+}
+
+void ReadOnce(const std::byte* data) {
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(data);
+  uint64_t sums[32] = {};
+  for (size_t i = 0; i < kWeightBytes / sizeof(uint64_t); i += 32) {
+    for (size_t line = 0; line < 4; ++line) {
+      const std::byte* at = reinterpret_cast<const std::byte*>(words + i) + line * kLineBytes;
+      __builtin_prefetch(at + 2048, 0, 3);
+      __builtin_prefetch(at + 12288, 0, 2);
     }
-    benchmark::DoNotOptimize(sums);
+    for (size_t c = 0; c < 32; ++c) sums[c] += words[i + c];
   }
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * kWeightBytes));
+  benchmark::DoNotOptimize(sums);
 }
-BENCHMARK(ReadBandwidth);
 
-template <WeightType W>
-void Gemv(benchmark::State& state) {
-  const size_t cols = static_cast<size_t>(state.range(0));
-  const size_t rows = kWeightBytes / PanelBytes(W, cols) * kPanelRows;
-  const AlignedBuffer<std::byte> weights = OnesPanels<W>(kWeightBytes);
-  const TileMatrix w = DenseTileMatrix(weights.data(), W, rows, cols);
-  const AlignedBuffer<float> x = Ones(cols);
+// Bytes per second of the better of some passes.
+double MeasureRoof() {
+  const AlignedBuffer<std::byte> data = OnesPanels(WeightType::kF32, kWeightBytes);
+  double best = 0;
+  for (int pass = 0; pass < 8; ++pass) {
+    const auto start = Clock::now();
+    ReadOnce(data.data());
+    const std::chrono::duration<double> seconds = Clock::now() - start;
+    best = std::max(best, static_cast<double>(kWeightBytes) / seconds.count());
+  }
+  return best;
+}
+
+double Roof() {
+  static const double roof = MeasureRoof();
+  return roof;
+}
+
+void SetBytes(benchmark::State& state, size_t bytes_per_iteration) {
+  state.counters["bytes/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations()) * static_cast<double>(bytes_per_iteration),
+      benchmark::Counter::kIsRate);
+}
+
+// Runs what reads `bytes` of memory, and says how close to the roof.
+template <typename F>
+void RunAgainstRoof(benchmark::State& state, size_t bytes, F&& f) {
+  const double roof = Roof();
+  const auto start = Clock::now();
+  for ([[maybe_unused]] auto _ : state) {
+    f();
+    benchmark::ClobberMemory();
+  }
+  const std::chrono::duration<double> seconds = Clock::now() - start;
+  const double rate =
+      static_cast<double>(state.iterations()) * static_cast<double>(bytes) / seconds.count();
+  char label[64];
+  std::snprintf(label, sizeof label, "%.0f%% of the roof, %.1f GB/s", 100 * rate / roof,
+                roof / 1e9);
+  state.SetLabel(label);
+  SetBytes(state, bytes);
+}
+
+void SetMacs(benchmark::State& state, size_t macs_per_iteration) {
+  state.counters["MAC/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations()) * static_cast<double>(macs_per_iteration),
+      benchmark::Counter::kIsRate);
+}
+
+void ReadBandwidth(benchmark::State& state) {
+  const AlignedBuffer<std::byte> data = OnesPanels(WeightType::kF32, kWeightBytes);
+  RunAgainstRoof(state, kWeightBytes, [&] { ReadOnce(data.data()); });
+}
+
+void Gemv(benchmark::State& state, WeightType type, size_t cols) {
+  const size_t rows = kWeightBytes / PanelBytes(type, cols) * kPanelRows;
+  const AlignedBuffer<std::byte> weights = OnesPanels(type, kWeightBytes);
+  const TileMatrix w = DenseTileMatrix(weights.data(), type, rows, cols);
+  const Inputs x(1, cols);
   AlignedBuffer<float> y(rows);
-  for (auto _ : state) {
-    SelectedKernel::Gemv<W>(w, {0, w.panels()}, {x.data(), 0}, y.data());
-    benchmark::ClobberMemory();
-  }
-  if (y[rows - 1] != static_cast<float>(cols)) state.SkipWithError("wrong result");
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * w.panels() * w.panel_stride));
+  RunAgainstRoof(state, w.panels() * w.panel_stride, [&] {
+    tvl::Gemv<K>(w, {0, w.panels()}, x.rows(), y.data());
+  });
+  Check(state, y[rows - 1], static_cast<float>(cols));
 }
-BENCHMARK_TEMPLATE(Gemv, WeightType::kF32)->Name("Gemv/f32")->Arg(768)->Arg(2048);
-BENCHMARK_TEMPLATE(Gemv, WeightType::kF16)->Name("Gemv/f16")->Arg(768)->Arg(2048);
-BENCHMARK_TEMPLATE(Gemv, WeightType::kBF16)->Name("Gemv/bf16")->Arg(768)->Arg(2048);
 
-template <WeightType W>
-void Gemm(benchmark::State& state) {
+void Gemm(benchmark::State& state, WeightType type, size_t tokens) {
   constexpr size_t kRows = 768, kCols = 768;
-  const size_t tokens = static_cast<size_t>(state.range(0));
-  const AlignedBuffer<std::byte> weights = OnesPanels<W>(PanelCount(kRows) * PanelBytes(W, kCols));
-  const TileMatrix w = DenseTileMatrix(weights.data(), W, kRows, kCols);
-  const AlignedBuffer<float> x = Ones(tokens * kCols);
+  const AlignedBuffer<std::byte> weights =
+      OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
+  const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
+  const Inputs x(tokens, kCols);
   AlignedBuffer<float> y(tokens * kRows);
-  for (auto _ : state) {
-    SelectedKernel::Gemm<W>(w, {0, w.panels()}, {x.data(), kCols}, tokens, y.data(), kRows);
+  for ([[maybe_unused]] auto _ : state) {
+    tvl::Gemm<K>(w, {0, w.panels()}, x.rows(), tokens, y.data(), kRows);
     benchmark::ClobberMemory();
   }
-  if (y[tokens * kRows - 1] != static_cast<float>(kCols)) state.SkipWithError("wrong result");
-  state.counters["MAC/s"] =
-      benchmark::Counter(static_cast<double>(state.iterations() * kRows * kCols * tokens),
-                         benchmark::Counter::kIsRate);
+  Check(state, y[tokens * kRows - 1], static_cast<float>(kCols));
+  SetMacs(state, kRows * kCols * tokens);
 }
-BENCHMARK_TEMPLATE(Gemm, WeightType::kF32)->Name("Gemm/f32")->Arg(6)->Arg(64);
-BENCHMARK_TEMPLATE(Gemm, WeightType::kF16)->Name("Gemm/f16")->Arg(6)->Arg(64);
-BENCHMARK_TEMPLATE(Gemm, WeightType::kBF16)->Name("Gemm/bf16")->Arg(6)->Arg(64);
+
+void EmbedRow(benchmark::State& state, WeightType type) {
+  constexpr size_t kRows = 256, kCols = 768;
+  const AlignedBuffer<std::byte> weights =
+      OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
+  const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
+  AlignedBuffer<float> out(kCols);
+  for ([[maybe_unused]] auto _ : state) {
+    tvl::EmbedRow<K>(w, 77, out.data());
+    benchmark::ClobberMemory();
+  }
+  Check(state, out[kCols - 1], 1);
+  SetBytes(state, kCols * sizeof(float));
+}
 
 void Attention(benchmark::State& state) {
   constexpr size_t kHeadDim = 64;
@@ -108,16 +214,82 @@ void Attention(benchmark::State& state) {
   const KvSlot slot = {keys.data(), values.data(), kHeadDim, static_cast<uint32_t>(positions)};
   const AlignedBuffer<float> q = Ones(kHeadDim);
   AlignedBuffer<float> scores(positions), out(kHeadDim);
-  for (auto _ : state) {
-    Attend<SelectedKernel>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions,
-                           out.data(), kHeadDim);
+  for ([[maybe_unused]] auto _ : state) {
+    Attend<K>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions, out.data(),
+              kHeadDim);
     benchmark::ClobberMemory();
   }
   if (!(out[0] > 0.999f && out[0] < 1.001f)) state.SkipWithError("wrong result");
-  state.SetBytesProcessed(
-      static_cast<int64_t>(state.iterations() * (keys.size() + values.size()) * sizeof(float)));
+  SetBytes(state, (keys.size() + values.size()) * sizeof(float));
 }
 BENCHMARK(Attention)->Arg(256)->Arg(1024);
+
+constexpr size_t kVectorSize = 2048;
+
+// op(x, y): reads x, writes y; both hold kVectorSize floats, x ones.
+template <typename Op>
+void OnVectors(benchmark::State& state, float expected, Op&& op) {
+  const AlignedBuffer<float> x = Ones(kVectorSize);
+  AlignedBuffer<float> y = Ones(kVectorSize);
+  for ([[maybe_unused]] auto _ : state) {
+    op(x.data(), y.data());
+    benchmark::ClobberMemory();
+  }
+  Check(state, y[kVectorSize - 1], expected);
+  SetBytes(state, 2 * kVectorSize * sizeof(float));
+}
+
+void RmsNorm(benchmark::State& state) {
+  OnVectors(state, 1, [](const float* x, float* y) { K::RmsNorm(x, x, kVectorSize, 1e-12f, y); });
+}
+BENCHMARK(RmsNorm);
+
+void Softmax(benchmark::State& state) {
+  OnVectors(state, 1.0f / kVectorSize, [](const float* x, float* y) {
+    std::memcpy(y, x, kVectorSize * sizeof(float));
+    K::Softmax(y, kVectorSize, 0.125f);
+  });
+}
+BENCHMARK(Softmax);
+
+void SwiGlu(benchmark::State& state) {
+  OnVectors(state, 0.7310586f, [](const float* x, float* y) { K::SwiGlu(x, x, kVectorSize, y); });
+}
+BENCHMARK(SwiGlu);
+
+void Rope(benchmark::State& state) {  // cosines and sines of 1: the first half cancels
+  OnVectors(state, 2, [](const float* x, float* y) { K::Rope(x, x, x, kVectorSize, y); });
+}
+BENCHMARK(Rope);
+
+void QuantizeActivations(benchmark::State& state) {
+  const Inputs x(1, kVectorSize);
+  for ([[maybe_unused]] auto _ : state) {
+    K::QuantizeActivations(x.rows().floats.data, kVectorSize, x.rows().quantized);
+    benchmark::ClobberMemory();
+  }
+  Check(state, x.rows().quantized.scales[0] * 127, 1);
+  Check(state, x.rows().quantized.quants[kVectorSize - 1], 127);
+  SetBytes(state, kVectorSize * sizeof(float));
+}
+BENCHMARK(QuantizeActivations);
+
+void RegisterProducts() {
+  benchmark::RegisterBenchmark("ReadBandwidth", ReadBandwidth);
+  for (const WeightType type : kWeightTypes) {
+    const std::string name = WeightTypeName(type);
+    for (const size_t cols : {768, 2048}) {
+      benchmark::RegisterBenchmark(("Gemv/" + name + "/" + std::to_string(cols)).c_str(),
+                                   [=](benchmark::State& state) { Gemv(state, type, cols); });
+    }
+    for (const size_t tokens : {6, 64}) {
+      benchmark::RegisterBenchmark(("Gemm/" + name + "/" + std::to_string(tokens)).c_str(),
+                                   [=](benchmark::State& state) { Gemm(state, type, tokens); });
+    }
+    benchmark::RegisterBenchmark(("EmbedRow/" + name).c_str(),
+                                 [=](benchmark::State& state) { EmbedRow(state, type); });
+  }
+}
 
 }  // namespace
 }  // namespace tvl
@@ -126,6 +298,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("backend", std::string(tvl::SelectedKernel::kName));
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  tvl::RegisterProducts();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

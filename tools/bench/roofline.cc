@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -138,10 +139,7 @@ absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threa
   return absl::OkStatus();
 }
 
-}  // namespace
-}  // namespace tvl
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   CLI::App app("Decode speed beside the read bandwidth of the same bytes.");
   std::vector<std::string> models;
   std::vector<size_t> threads = {1, 2};
@@ -156,18 +154,30 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  std::printf("backend %s, best of %d rounds\n", std::string(tvl::SelectedKernel::kName).c_str(),
+  std::printf("backend %s, best of %d rounds\n", std::string(SelectedKernel::kName).c_str(),
               rounds);
   std::printf(
       "threads  tokens/s  decode GB/s  plain GB/s  of plain  ahead GB/s  of ahead vs first  "
       "model\n");
   for (const size_t count : threads) {
     if (count == 0) continue;
-    const absl::Status status = tvl::MeasureThreads(models, count, rounds, tokens);
+    const absl::Status status = MeasureThreads(models, count, rounds, tokens);
     if (!status.ok()) {
       std::fprintf(stderr, "roofline: %s\n", std::string(status.message()).c_str());
       return 1;
     }
   }
   return 0;
+}
+
+}  // namespace
+}  // namespace tvl
+
+int main(int argc, char** argv) {
+  try {
+    return tvl::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "roofline: %s\n", error.what());
+    return 1;
+  }
 }

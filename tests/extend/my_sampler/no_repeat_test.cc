@@ -1,5 +1,9 @@
 #include "my_sampler/no_repeat.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "core/sampler.h"
@@ -8,7 +12,9 @@
 #include "samplers/chain.h"
 #include "samplers/draw.h"
 #include "samplers/greedy.h"
+#include "samplers/temperature.h"
 #include "samplers/top_k.h"
+#include "samplers/top_p.h"
 
 namespace {
 
@@ -43,6 +49,27 @@ TEST(NoRepeatTest, EndsAChain) {
   std::vector<float> logits = {0, 1, 2, 3};
   const std::vector<tvl::TokenId> past = {3};
   EXPECT_EQ(sampler.Sample(logits, {.tokens = past}), 2);
+}
+
+// How many pairs of neighbours are new in 200 tokens from logits that are all alike.
+template <tvl::Sampler Sampler>
+size_t DifferentPairs(Sampler sampler) {
+  std::vector<tvl::TokenId> tokens;
+  std::set<std::pair<tvl::TokenId, tvl::TokenId>> pairs;
+  for (uint64_t step = 0; step < 200; ++step) {
+    std::vector<float> logits(100, 1.0f);
+    tokens.push_back(sampler.Sample(logits, {.tokens = tokens, .step = step}));
+    if (step > 0) pairs.emplace(tokens[step - 1], tokens[step]);
+  }
+  return pairs.size();
+}
+
+TEST(NoRepeatTest, GoesAroundAChain) {
+  tvl::Chain chain(tvl::TopK(40), tvl::TopP(0.9f), tvl::Temperature(0.8f), tvl::Draw(/*seed=*/1));
+  NoRepeat sampler(/*length=*/2, chain);
+  static_assert(tvl::Sampler<decltype(sampler)>);
+  EXPECT_LT(DifferentPairs(chain), 199u);
+  EXPECT_EQ(DifferentPairs(sampler), 199u);
 }
 
 TEST(NoRepeatTest, ResetReachesTheNext) {

@@ -1,0 +1,12 @@
+#include "backends/neon_handwritten/neon_handwritten.h"
+#include "backends/neon_handwritten/quantized_panels.h"
+
+namespace tvl {
+
+template <>
+void NeonHandwritten::Gemv<WeightType::kQ4>(const TileMatrix& w, PanelRange panels,
+                                            const QuantizedRows& x, float* y) noexcept {
+  neon::QuantizedGemv<WeightType::kQ4>(w, panels, x, y);
+}
+
+}  // namespace tvl
