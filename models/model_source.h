@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/model_config.h"
+#include "core/tile.h"
+#include "models/quantize.h"
 
 namespace tvl {
 
@@ -23,6 +25,12 @@ struct MatrixSource {
   uint32_t interleaved_rope_head_dim = 0;
   // Writes a row of the source, `cols` numbers, to `out`. Called from several threads at once.
   std::function<void(size_t source_row, float* out)> decode_row = nullptr;
+  // Where the source's rows are whole blocks that a quantised type can store as they are: gives
+  // one, of inputs 32 * block and on. Called from several threads at once.
+  std::function<QuantizedBlock(size_t source_row, size_t block)> block = nullptr;
+  WeightType block_type = WeightType::kQ8;  // the type that can
+
+  bool HasBlocksOf(WeightType type) const { return block != nullptr && block_type == type; }
 
   // REQUIRES: data is not null.
   const float* Row(size_t r) const { return data + SourceRow(r) * cols; }

@@ -38,15 +38,23 @@ struct PanelSource {
 // `decoded` has room for 16 rows where the source decodes.
 absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, std::byte* out) {
   const MatrixSource& m = *source.matrix->source;
+  const size_t first = source.panel * kPanelRows;
+  if (m.HasBlocksOf(type)) {
+    const auto block = [&](size_t r, size_t b) { return m.block(m.SourceRow(first + r), b); };
+    // Whole panels of padding end a pair.
+    const size_t rows = first < m.rows ? std::min(kPanelRows, m.rows - first) : 0;
+    PackBlocks(type, rows, m.cols, block, out);
+    return absl::OkStatus();
+  }
   const float* rows[kPanelRows] = {};
   for (size_t r = 0; r < kPanelRows; ++r) {
-    const size_t row = source.panel * kPanelRows + r;
+    const size_t row = first + r;
     if (row >= m.rows) break;
     rows[r] = m.Row(row, decoded + r * m.cols);
     if (!IsQuantized(type)) continue;
     const size_t bad = FindUnstorable(type, rows[r], m.cols);
     if (bad == m.cols) continue;
-    return absl::InvalidArgumentError(
+    return absl::DataLossError(
         absl::StrCat("tensor ", source.matrix->name, ", row ", m.SourceRow(row), ", column ", bad,
                      ": ", WeightTypeName(type), " expects a finite number of magnitude up to ",
                      LargestWeight(type), ", found ", rows[r][bad]));

@@ -41,7 +41,7 @@ class TensorWriter {
 
   TensorWriter(AtomicFile* file, ThreadPool* pool, Progress progress);
 
-  // Writes the data where the entry says, and fills in the entry's checksum. InvalidArgument for a
+  // Writes the data where the entry says, and fills in the entry's checksum. DataLoss for a
   // weight that the entry's type cannot store; the first of them, in the order of the file.
   // Cancelled if stopped; otherwise the file's errors.
   absl::Status Write(const TensorSource& tensor, format::DirectoryEntry* entry);

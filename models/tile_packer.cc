@@ -6,7 +6,6 @@
 
 #include "core/bfloat16.h"
 #include "core/float16.h"
-#include "models/quantize.h"
 
 namespace tvl {
 namespace {
@@ -27,29 +26,34 @@ void StoreBlock(WeightType type, const QuantizedBlock& block, size_t row, size_t
   if (type == WeightType::kQ4M) halves[TileIndexMinimum(row, k)] = block.minimum;
 }
 
-void PackQuantizedRow(WeightType type, const float* row, size_t cols, size_t r, std::byte* out) {
-  for (size_t k = 0; k < PaddedCols(type, cols); k += kQuantBlock) {
-    const bool padding = row == nullptr || k >= cols;
-    const QuantizedBlock block =
-        padding ? QuantizeBlock(type, nullptr, 0)
-                : QuantizeBlock(type, row + k, std::min(kQuantBlock, cols - k));
-    StoreBlock(type, block, r, k, out);
+}  // namespace
+
+void PackBlocks(WeightType type, size_t rows, size_t cols,
+                const std::function<QuantizedBlock(size_t r, size_t b)>& block, std::byte* out) {
+  std::memset(out, 0, PanelBytes(type, cols));
+  const QuantizedBlock padding = QuantizeBlock(type, nullptr, 0);
+  for (size_t r = 0; r < kPanelRows; ++r) {
+    for (size_t k = 0; k < PaddedCols(type, cols); k += kQuantBlock) {
+      const bool beyond = r >= rows || k >= cols;
+      StoreBlock(type, beyond ? padding : block(r, k / kQuantBlock), r, k, out);
+    }
   }
 }
 
-}  // namespace
-
 void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte* out) {
+  if (IsQuantized(type)) {
+    const size_t count = static_cast<size_t>(std::find(rows, rows + kPanelRows, nullptr) - rows);
+    const auto quantize = [&](size_t r, size_t b) {
+      const size_t k = b * kQuantBlock;
+      return QuantizeBlock(type, rows[r] + k, std::min(kQuantBlock, cols - k));
+    };
+    return PackBlocks(type, count, cols, quantize, out);
+  }
   std::memset(out, 0, PanelBytes(type, cols));
   float* singles = reinterpret_cast<float*>(out);
   uint16_t* halves = reinterpret_cast<uint16_t*>(out);
-  for (size_t r = 0; r < kPanelRows; ++r) {
+  for (size_t r = 0; r < kPanelRows && rows[r] != nullptr; ++r) {
     const float* row = rows[r];
-    if (IsQuantized(type)) {
-      PackQuantizedRow(type, row, cols, r, out);
-      continue;
-    }
-    if (row == nullptr) continue;
     for (size_t k = 0; k < cols; ++k) {
       if (type == WeightType::kF32) singles[TileIndexF32(r, k)] = row[k];
       if (type == WeightType::kF16) halves[TileIndexF16(r, k)] = F32ToF16(row[k]);

@@ -3,15 +3,22 @@
 #define TVL_MODELS_TILE_PACKER_H_
 
 #include <cstddef>
+#include <functional>
 
 #include "core/tile.h"
+#include "models/quantize.h"
 
 namespace tvl {
 
-// Writes one panel. rows: 16 pointers to `cols` floats each, null for a padding row. out:
-// PanelBytes(type, cols) bytes, 64-byte aligned; all of it is written, padding included. f16 and
-// bf16 round to nearest even, the others as models/quantize.h says.
+// Writes one panel. rows: 16 pointers to `cols` floats each, null for the rows of the padding,
+// which come last. out: PanelBytes(type, cols) bytes, 64-byte aligned; all of it is written,
+// padding included. f16 and bf16 round to nearest even, the others as models/quantize.h says.
 void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte* out);
+
+// Writes one panel of blocks that are quantised already. block(r, b): inputs 32 * b and on of row
+// r, which is below `rows`.
+void PackBlocks(WeightType type, size_t rows, size_t cols,
+                const std::function<QuantizedBlock(size_t r, size_t b)>& block, std::byte* out);
 
 }  // namespace tvl
 

@@ -290,7 +290,7 @@ TEST(TvlFileTest, EveryRoleHasItsType) {
       EXPECT_EQ(t.type, static_cast<uint32_t>(types[role])) << t.name;
     }
   }
-  EXPECT_EQ(BitsPerWeight(model.source(), types),
+  EXPECT_EQ(SummarizeTvl(model.source(), types).bits_per_weight,
             static_cast<double>(bytes) * 8 / static_cast<double>(weights));
   std::remove(path.c_str());
 }

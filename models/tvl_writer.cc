@@ -169,15 +169,22 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   return file->Commit();
 }
 
-double BitsPerWeight(const ModelSource& model, const Recipe& types) {
+TvlSummary SummarizeTvl(const ModelSource& model, const Recipe& types) {
+  TvlSummary summary;
   uint64_t bytes = 0, weights = 0;
   for (const TensorSource& tensor : ListTensors(model, types)) {
     if (tensor.matrices.empty()) continue;
     const DirectoryEntry entry = MakeEntry(tensor, 0);
     bytes += entry.bytes;
     weights += entry.rows * entry.cols * tensor.matrices.size();
+    for (const TensorSource::Matrix& matrix : tensor.matrices) {
+      if (!IsQuantized(tensor.type) || matrix.source->data != nullptr) continue;
+      ++summary.quantized_matrices;
+      if (matrix.source->HasBlocksOf(tensor.type)) ++summary.kept_matrices;
+    }
   }
-  return static_cast<double>(bytes) * 8 / static_cast<double>(weights);
+  summary.bits_per_weight = static_cast<double>(bytes) * 8 / static_cast<double>(weights);
+  return summary;
 }
 
 }  // namespace tvl

@@ -2,6 +2,7 @@
 #ifndef TVL_MODELS_TVL_WRITER_H_
 #define TVL_MODELS_TVL_WRITER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -23,13 +24,21 @@ struct TvlWriteOptions {
 };
 
 // Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically.
-// InvalidArgument for an invalid configuration or a weight that a quantised type cannot store
-// (models/quantize.h), otherwise the operating system's error; nothing is left behind on error.
+// InvalidArgument for an invalid configuration, DataLoss for a weight that its quantised type
+// cannot store (models/quantize.h), otherwise the operating system's error; nothing is left behind
+// on error.
 absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_section,
                       const std::string& path, const TvlWriteOptions& options);
 
-// What a weight of the model's matrices takes in a file of these types, padding included.
-double BitsPerWeight(const ModelSource& model, const Recipe& types);
+// What such a file is like.
+struct TvlSummary {
+  double bits_per_weight = 0;  // of the matrices, padding included
+  // Matrices that are quantised both in the source and in the file, and of these those whose blocks
+  // are stored as they are.
+  size_t quantized_matrices = 0;
+  size_t kept_matrices = 0;
+};
+TvlSummary SummarizeTvl(const ModelSource& model, const Recipe& types);
 
 }  // namespace tvl
 

@@ -183,7 +183,7 @@ TEST_F(TvlWriterTest, NamesAWeightThatCannotBeQuantised) {
     TvlWriteOptions options;
     options.types = c.type;
     const absl::Status status = WriteTvl(bad, "", Path("model"), options);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
     EXPECT_EQ(status.message(), c.expected);
     EXPECT_EQ(FilesInFolder(), 0u);
     // The others keep what they find.

@@ -84,6 +84,15 @@ absl::Status Write(const ModelSource& model, const TokenizerData& tokenizer, con
                   {.types = types, .pool = &pool, .progress = report});
 }
 
+// What became of the integers of a checkpoint that has them.
+std::string QuantsText(const TvlSummary& summary) {
+  if (summary.quantized_matrices == 0) return "";
+  if (summary.kept_matrices == 0) return "; requantised";
+  if (summary.kept_matrices == summary.quantized_matrices) return "; quants kept";
+  return absl::StrCat("; quants kept in ", summary.kept_matrices, " of ",
+                      summary.quantized_matrices, " matrices");
+}
+
 absl::Status Run(const Options& options) {
   const Stopwatch watch;
   absl::StatusOr<MappedFile> checkpoint = MappedFile::Open(options.in);
@@ -104,14 +113,15 @@ absl::Status Run(const Options& options) {
   if (!tokenizer.ok()) return InFile(options.tokenizer, tokenizer.status());
 
   const absl::Status written = Write(*model, *tokenizer, *types, options);
-  // A weight that its type cannot store is the input's fault.
-  if (absl::IsInvalidArgument(written)) return InFile(options.in, written);
+  // A weight that its type cannot store.
+  if (absl::IsDataLoss(written)) return InFile(options.in, written);
   if (!written.ok()) return written;
+  const TvlSummary summary = SummarizeTvl(*model, *types);
   PrintNote(absl::StrCat(options.in, " (", FormatBytes(checkpoint->bytes().size()), ") -> ",
                          options.out, " (", FormatBytes(FileBytes(options.out)), ": ",
-                         RecipeText(*types, model->config.tied_classifier), "; ",
-                         absl::StrFormat("%.4g", BitsPerWeight(*model, *types)),
-                         " bits per weight) in ", FormatSeconds(watch.seconds()), "\n"));
+                         RecipeText(*types, model->config.tied_classifier),
+                         absl::StrFormat("; %.4g bits per weight", summary.bits_per_weight),
+                         QuantsText(summary), ") in ", FormatSeconds(watch.seconds()), "\n"));
   return absl::OkStatus();
 }
 

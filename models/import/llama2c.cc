@@ -10,8 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/canonical_math.h"
+#include "core/float16.h"
 #include "core/model_config.h"
+#include "core/tile.h"
 #include "models/import/llama2c_header.h"
+#include "models/quantize.h"
 
 namespace tvl {
 namespace {
@@ -86,6 +89,17 @@ struct QuantizedMatrix {
       }
     }
   }
+
+  // Whether no group ends within a block, or with another row.
+  bool HasBlocks() const { return group_size % kQuantBlock == 0 && cols % group_size == 0; }
+
+  // With the quants as they are, and the scale rounded. REQUIRES: HasBlocks().
+  QuantizedBlock Block(size_t row, size_t block) const {
+    const uint64_t begin = uint64_t{row} * cols + block * kQuantBlock;
+    QuantizedBlock out = {.quants = {}, .scale = F32ToF16(Scale(begin / group_size)), .minimum = 0};
+    std::memcpy(out.quants, quants + begin, sizeof(out.quants));
+    return out;
+  }
 };
 
 // Walks the checkpoint, one tensor after another. REQUIRES: the file has the expected size.
@@ -110,8 +124,12 @@ class Cursor {
     const uint64_t groups = numbers / group_size_;
     const std::byte* quants = Take(numbers);
     const QuantizedMatrix quantized = {quants, Take(groups * sizeof(float)), cols, group_size_};
-    CheckScales(name, quantized, groups);
+    const float largest_scale = CheckScales(name, quantized, groups);
     matrix.decode_row = [quantized](size_t row, float* out) { quantized.DecodeRow(row, out); };
+    if (quantized.HasBlocks() && std::isfinite(F16ToF32(F32ToF16(largest_scale)))) {
+      matrix.block = [quantized](size_t row, size_t block) { return quantized.Block(row, block); };
+      matrix.block_type = WeightType::kQ8;
+    }
     return matrix;
   }
 
@@ -121,18 +139,21 @@ class Cursor {
  private:
   const std::byte* Take(uint64_t bytes) { return std::exchange(at_, at_ + bytes); }
 
-  // Where the scales are not where this version has them, as in drafts of llama2.c's exporter, this
-  // is what shows it.
-  void CheckScales(const std::string& name, const QuantizedMatrix& matrix, uint64_t groups) {
-    if (!status_.ok()) return;
+  // Returns the largest. Where the scales are not where this version has them, as in drafts of
+  // llama2.c's exporter, this is what shows it.
+  float CheckScales(const std::string& name, const QuantizedMatrix& matrix, uint64_t groups) {
+    float largest = 0;
+    if (!status_.ok()) return largest;
     for (uint64_t i = 0; i < groups; ++i) {
       const float scale = matrix.Scale(i);
+      largest = std::max(largest, scale);
       if (std::isfinite(scale) && !std::signbit(scale)) continue;
       status_ = absl::InvalidArgumentError(
           absl::StrCat("tensor ", name, ": scale ", i, " of ", groups,
                        ": expected a finite number that is not negative, found ", scale));
-      return;
+      break;
     }
+    return largest;
   }
 
   const std::byte* at_;

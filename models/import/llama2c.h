@@ -12,7 +12,8 @@ namespace tvl {
 
 // A ModelSource that points into `file`, the bytes of a whole checkpoint, 4-byte aligned. The
 // header tells the version (llama2c_header.h). Weights of version 2 are q * scale, rounded once,
-// decoded row by row when they are asked for.
+// decoded row by row when they are asked for; q8 can have their quants as they are, with the scale
+// rounded to f16, where the groups are multiples of 32 that divide the rows.
 //
 // InvalidArgument naming the header's field or the tensor, what was expected and found; a size that
 // the header does not explain is given with both sizes. Costs no pass over the weights, but one

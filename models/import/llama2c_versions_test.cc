@@ -1,4 +1,5 @@
 // Versions 1 and 2 of llama2.c's checkpoints against version 0 of the same numbers.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,10 +15,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/float16.h"
 #include "core/model_config.h"
+#include "core/model_view.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
+#include "core/tile_weight.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/import/llama2c.h"
+#include "models/tvl_reader.h"
 #include "models/tvl_writer.h"
 #include "tests/support/test_model.h"
 
@@ -77,26 +84,37 @@ class VersionedModel {
   // The same numbers in f32.
   const ModelSource& source() const { return source_; }
 
+  struct Matrix {
+    std::vector<float> values;
+    std::vector<int8_t> quants;
+    std::vector<float> scales;
+  };
+  // What a matrix of source() is made of.
+  const Matrix& Made(const MatrixSource& m) const {
+    return *std::find_if(owned_.begin(), owned_.end(),
+                         [&](const Matrix& made) { return made.values.data() == m.data; });
+  }
+
  private:
   void AppendMatrix(std::string* out, MatrixSource* m) {
     const size_t count = size_t{m->rows} * m->cols;
     if (group_size_ == 0) return Append(out, m->data, count);
-    std::vector<float>& values = owned_.emplace_back(count);
-    std::vector<float> scales(count / group_size_);
-    for (float& scale : scales) scale = static_cast<float>(random_() % 1000) / 30000.0f;
+    Matrix& made = owned_.emplace_back();
+    made.scales.resize(count / group_size_);
+    for (float& scale : made.scales) scale = static_cast<float>(random_() % 1000) / 30000.0f;
     for (size_t i = 0; i < count; ++i) {
-      const int8_t quant = static_cast<int8_t>(random_());
-      Append(out, quant);
-      values[i] = static_cast<float>(quant) * scales[i / group_size_];
+      made.quants.push_back(static_cast<int8_t>(random_()));
+      Append(out, made.quants.back());
+      made.values.push_back(static_cast<float>(made.quants.back()) * made.scales[i / group_size_]);
     }
-    Append(out, scales.data(), scales.size());
-    m->data = values.data();
+    Append(out, made.scales.data(), made.scales.size());
+    m->data = made.values.data();
   }
 
   ModelSource source_;
   const uint32_t group_size_;
   std::mt19937 random_;
-  std::deque<std::vector<float>> owned_;
+  std::deque<Matrix> owned_;
 };
 
 // Of exactly its size, so that a sanitizer sees any byte read beyond it.
@@ -167,6 +185,95 @@ TEST(Llama2cVersionsTest, Version2GivesTheFileOfItsNumbers) {
       }
     }
   }
+}
+
+void ExpectQuants(const TileMatrix& found, const MatrixSource& m,
+                  const VersionedModel::Matrix& made) {
+  const size_t group_size = made.quants.size() / made.scales.size();
+  for (size_t row = 0; row < m.rows; ++row) {
+    const std::byte* panel = found.Panel(row / kPanelRows);
+    for (size_t k = 0; k < m.cols; ++k) {
+      const size_t i = m.SourceRow(row) * m.cols + k;
+      ASSERT_EQ(PanelQuant<WeightType::kQ8>(panel, row % kPanelRows, k), made.quants[i]);
+      ASSERT_EQ(PanelScale<WeightType::kQ8>(panel, row % kPanelRows, k),
+                F16ToF32(F32ToF16(made.scales[i / group_size])));
+    }
+  }
+}
+
+// Rows of queries and keys are reordered, so the rows have to be found again; w13 is a pair.
+TEST(Llama2cVersionsTest, Q8KeepsTheQuantsOfGroupsThatAreBlocks) {
+  const TestModel model(
+      {.dim = 192, .hidden_dim = 320, .n_heads = 4, .n_kv_heads = 2, .tied = false});
+  for (const uint32_t group_size : {32u, 64u}) {
+    VersionedModel quantized(model.source(), group_size);
+    const Checkpoint checkpoint(quantized.Checkpoint());
+    const absl::StatusOr<ModelSource> found = checkpoint.Import();
+    ASSERT_TRUE(found.ok()) << found.status();
+    const TvlSummary summary = SummarizeTvl(*found, WeightType::kQ8);
+    EXPECT_EQ(summary.quantized_matrices, 2u + 2 * 7);
+    EXPECT_EQ(summary.kept_matrices, 2u + 2 * 7);
+    EXPECT_EQ(SummarizeTvl(*found, WeightType::kQ4).kept_matrices, 0u);
+    const TempTvl file(*found, WeightType::kQ8);
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    const ModelSource& source = quantized.source();
+    const auto expect = [&](const TileMatrix& view, const MatrixSource& m) {
+      ExpectQuants(view, m, quantized.Made(m));
+    };
+    expect(reader->view().embedding(), source.embedding);
+    expect(reader->view().classifier(), source.classifier);
+    for (size_t i = 0; i < source.layers.size(); ++i) {
+      const LayerView layer = reader->view().layer(i);
+      const LayerSource& l = source.layers[i];
+      expect(layer.wq, l.wq);
+      expect(layer.wk, l.wk);
+      expect(layer.wv, l.wv);
+      expect(layer.wo, l.wo);
+      expect(layer.w13.first, l.w1);
+      expect(layer.w13.second, l.w3);
+      expect(layer.w2, l.w2);
+    }
+  }
+}
+
+// Then q8 is made of the numbers, as any type is.
+TEST(Llama2cVersionsTest, Q8RequantisesOtherGroups) {
+  const TestModel model({.dim = 192, .hidden_dim = 96, .n_heads = 4, .n_kv_heads = 2});
+  // 16 is half a block, 96 divides all rows, 192 all but those of w2; see kept_matrices.
+  const struct {
+    uint32_t group_size;
+    size_t kept;
+  } cases[] = {{16, 0}, {48, 0}, {96, 15}, {192, 13}};
+  for (const auto& c : cases) {
+    VersionedModel quantized(model.source(), c.group_size);
+    const Checkpoint checkpoint(quantized.Checkpoint());
+    const absl::StatusOr<ModelSource> found = checkpoint.Import();
+    ASSERT_TRUE(found.ok()) << found.status();
+    const TvlSummary summary = SummarizeTvl(*found, WeightType::kQ8);
+    EXPECT_EQ(summary.quantized_matrices, 15u);
+    EXPECT_EQ(summary.kept_matrices, c.kept);
+    if (c.kept == 0) {
+      EXPECT_EQ(Tvl(*found, WeightType::kQ8), Tvl(quantized.source(), WeightType::kQ8));
+    }
+    EXPECT_EQ(Tvl(*found, WeightType::kQ4M), Tvl(quantized.source(), WeightType::kQ4M));
+  }
+}
+
+// A scale that f16 cannot hold: its matrix is requantised, or refused.
+TEST(Llama2cVersionsTest, Q8ScalesBeyondF16) {
+  const TestModel model(
+      {.dim = 64, .hidden_dim = 64, .n_layers = 1, .n_heads = 2, .n_kv_heads = 2});
+  const std::string good = VersionedModel(model.source(), 64).Checkpoint();
+  const size_t embedding_scales = 256 + 3 * 64 * 4 + 67 * 64;
+  const Checkpoint checkpoint(With(good, embedding_scales, 70000.0f));
+  const absl::StatusOr<ModelSource> found = checkpoint.Import();
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(SummarizeTvl(*found, WeightType::kQ8).kept_matrices, 7u);
+  EXPECT_THAT(
+      std::string(
+          WriteTvl(*found, "", testing::UniqueTempPath(), {.types = WeightType::kQ8}).message()),
+      HasSubstr("tensor token_embedding, row 0, column "));
 }
 
 TEST(Llama2cVersionsTest, HeadersSayWhatIsWrong) {

@@ -64,6 +64,12 @@ for version in 0 1 2; do
   cmp -s "$scratch/grouped0.tvl" "$scratch/grouped$version.tvl" || failed "expected the bytes of version 0"
 done
 
+# Groups of 8 are no blocks.
+grep -q "bits per weight) in " "$err" || failed "expected no word of quants with f32"
+run $tvl convert "$scratch/grouped2.bin" "$scratch/requantised.tvl" --tokenizer "$scratch/grouped.tok" --dtype q8
+grep -q "(.*: q8; .* bits per weight; requantised) in " "$err" || failed "expected the quants' fate"
+rm "$scratch/requantised.tvl"
+
 # 17 million quantised weights, with memory of its own for 6 million floats: they are decoded while they are
 # written. An emulator and a sanitizer need more for themselves.
 python3 tests/cli/make_checkpoint.py slow "$scratch/large.bin" "$scratch/large.tok" 2
@@ -108,7 +114,7 @@ refuse "nan.bin: tensor token_embedding, row 0, column 0: q8 expects a finite nu
 
 # Outputs that cannot or must not be written.
 refuse "no_folder" "$in" "$scratch/no_folder/model.tvl" --tokenizer "$tok"
-refuse "a directory" "$in" "$scratch" --tokenizer "$tok"
+refuse "tvl: $scratch: expected a regular file" "$in" "$scratch" --tokenizer "$tok"
 refuse "a special file" "$in" /dev/null --tokenizer "$tok"
 cp "$in" "$scratch/kept.bin"
 ln "$in" "$scratch/hard.bin"
