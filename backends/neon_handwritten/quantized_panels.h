@@ -2,9 +2,9 @@
 //
 // Modelled (tools/bench/cost_model), a superblock of 16 rows by 64 inputs takes a Neoverse N1 62
 // cycles in q8, 93 in q4 and 109 in q4m, and a V1 36, 47 and 54: 6 to 18 and 12 to 30 bytes per
-// cycle. All but q8 on V1, which the load pipes bound, wait for the vector pipes: of q4's 187
-// instructions there 64 are SDOT, 64 take nibbles apart, and 32 are scales, counted twice for SCVTF
-// and FCVTL.
+// cycle. All wait for the vector pipes but q8, which waits for the load pipes on V1: of the 187
+// cycles of such a pipe that q4 takes on N1, 64 are SDOT, 64 take nibbles apart, and 32 are SCVTF
+// and FCVTL, which take 2 each.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_QUANTIZED_PANELS_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_QUANTIZED_PANELS_H_
 
