@@ -72,6 +72,11 @@ void AddThreads(CLI::App& app, uint64_t* threads) {
            "Threads to compute with (default: one per performance core, fewer for a tiny model)");
 }
 
+CLI::Option* AddPin(CLI::App& app, bool* pin) {
+  return app.add_flag(
+      "--pin", *pin, "Keep each thread on a core of its own, performance cores first (Linux only)");
+}
+
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {
   AddCount(app, "--prefill-chunk", 1, kMaxPositions, tokens,
            absl::StrCat("Tokens of the prompt that run at a time; changes no result (default: ",

@@ -15,6 +15,10 @@ namespace tvl {
 // error is printed as one sentence and is exit code 1.
 using Action = std::function<absl::Status()>;
 
+// What a command with --pin notes where it has no effect.
+inline constexpr char kCannotPin[] =
+    "tvl: this system does not let a program keep threads on cores: --pin has no effect\n";
+
 // Each adds its subcommand, which sets `action` when it is the one that was asked for.
 void AddConvert(CLI::App& app, Action* action);
 void AddFingerprint(CLI::App& app, Action* action);
@@ -45,6 +49,7 @@ void AddFileName(CLI::App& app, const std::string& names, std::string* path,
 
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default
+CLI::Option* AddPin(CLI::App& app, bool* pin);
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
 
 }  // namespace tvl

@@ -31,6 +31,7 @@ struct Options {
   std::string prompt;
   uint64_t max_tokens = 256;
   uint64_t threads = 0;
+  bool pin = false;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
   SamplingOptions sampling;
@@ -111,8 +112,11 @@ absl::Status Run(const Options& options) {
     prompt = *std::move(input);
   }
   const Stopwatch loading;
-  auto engine = OpenModel<SelectedKernel>(options.model, options.threads);
+  auto engine = OpenModel<SelectedKernel>(
+      options.model, {.threads = options.threads,
+                      .pinning = options.pin ? Pinning::kOn : Pinning::kOff});
   if (!engine.ok()) return engine.status();
+  if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
@@ -172,6 +176,7 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
            "New tokens to write at most (default: 256)");
   AddThreads(*sub, &options->threads);
+  AddPin(*sub, &options->pin);
   AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
   AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,

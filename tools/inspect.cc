@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
-#include "core/cpu_features.h"
 #include "core/kv_cache.h"
 #include "core/mapped_file.h"
 #include "core/model_config.h"
