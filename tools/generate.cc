@@ -1,9 +1,7 @@
 // tvl generate: text from a model, streamed.
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +19,7 @@
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
+#include "tools/percentile.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -54,14 +53,6 @@ absl::StatusOr<std::string> ReadStandardInput() {
   }
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
-}
-
-double Percentile(std::vector<float> values, double part) {
-  if (values.empty()) return 0;
-  const size_t index = static_cast<size_t>(std::ceil(part * static_cast<double>(values.size())));
-  auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::max<size_t>(index, 1) - 1);
-  std::nth_element(values.begin(), nth, values.end());
-  return *nth;
 }
 
 std::string Describe(const SamplingOptions& sampling) {
