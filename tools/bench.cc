@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "backends/selected.h"
 #include "core/cpu_cores.h"
 #include "core/kv_cache.h"
@@ -22,6 +23,8 @@
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/tuner.h"
+#include "tools/tuning.h"
 #include "tools/units.h"
 #include "tools/version.h"
 
@@ -40,6 +43,7 @@ struct Options {
   uint64_t rounds = 3;
   bool pin = false;
   std::string json;
+  bool tune = false;
 };
 
 std::string MachineName() {
@@ -113,7 +117,43 @@ absl::StatusOr<uint64_t> ContextOf(const std::string& model) {
   return (*engine)->reader().config().context_length;
 }
 
+std::string Describe(const Tuning& tuning) {
+  return absl::StrCat(tuning.threads, tuning.threads == 1 ? " thread" : " threads",
+                      tuning.pin ? ", pinned" : "");
+}
+
+absl::Status RunTune(const std::string& model) {
+  constexpr size_t kRounds = 5;
+  const auto open = [&](const EngineOptions& options) {
+    return OpenModel<SelectedKernel>(model, options);
+  };
+  const auto engine = open({.threads = 1});
+  if (!engine.ok()) return engine.status();
+  const TuningKey key =
+      TuningKeyFor(std::string(SelectedKernel::kName), (*engine)->reader().BytesPerToken());
+  // Before a minute is spent on what has no place.
+  if (const auto path = TuningPath(); !path.ok()) return path.status();
+  std::vector<TuneCandidate> candidates =
+      TuneCandidates(key.cores, /*can_pin=*/!CoresByPreference().empty());
+  {
+    Progress progress("tuning");
+    uint64_t done = 0;
+    const absl::Status measured = MeasureCandidates<SelectedKernel>(
+        open, kRounds, &candidates, [&] { progress.Update(++done, kRounds * candidates.size()); });
+    if (!measured.ok()) return measured;
+  }
+  std::string out = absl::StrCat("machine    ", MachineName(), "\nmodel      ",
+                                 (*engine)->reader().name(), "\nbackend    ", key.backend, "\n\n");
+  for (const TuneCandidate& c : candidates)
+    absl::StrAppendFormat(&out, "%-20s %10.1f tokens/s\n", Describe(c.tuning), c.rate());
+  const Tuning best = BestCandidate(candidates).tuning;
+  const absl::StatusOr<std::string> path = SaveTuning(key, best);
+  if (!path.ok()) return path.status();
+  return Print(absl::StrCat(out, "\nbest: ", Describe(best), "; kept in ", *path, "\n"));
+}
+
 absl::Status Run(Options options) {
+  if (options.tune) return RunTune(options.model);
   const absl::StatusOr<uint64_t> context = ContextOf(options.model);
   if (!context.ok()) return context.status();
   // Before minutes are spent on what cannot be written.
@@ -166,21 +206,40 @@ void AddBench(CLI::App& app, Action* action) {
       "'idle loop' is p99/p50 of a loop that takes the time as often but only waits: what the "
       "machine itself adds.\n"
       "\n"
+      "--tune decodes with every number of threads, pinned to cores and not, for moments in turn, "
+      "and keeps the simplest\n"
+      "that is within 2% of the best in the user's cache folder, where 'tvl generate' finds it: "
+      "for "
+      "this CPU, backend,\n"
+      "and size of model.\n"
+      "\n"
       "Examples:\n"
       "  tvl bench\n"
+      "  tvl bench --tune -m stories15M.tvl\n"
       "  tvl bench -m stories15M.tvl --threads 1,2,4 --prompt 16,200 --generate 50 --json "
       "bench.json");
   AddModel(*sub, &options->model);
-  AddCounts(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
-            "Numbers of threads (default: 1, and one per performance core)");
-  AddCounts(*sub, "-p,--prompt", 1, kMaxPositions, &options->prompts,
-            "Tokens in the prompts, at most the model's context (default: 16,256,512)");
-  AddCount(*sub, "-n,--generate", 1, kMaxPositions, &options->generate,
-           "New tokens after each (default: 128)");
-  AddCount(*sub, "--rounds", 1, kMaxRounds, &options->rounds, "Rounds of each (default: 3)");
-  AddPin(*sub, &options->pin);
-  AddFileName(*sub, "--json", &options->json, "Also write the results to this file");
-  sub->callback([options, action] { *action = [options] { return Run(*options); }; });
+  const std::vector<const CLI::Option*> measured = {
+      AddCounts(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
+                "Numbers of threads (default: 1, and one per performance core)"),
+      AddCounts(*sub, "-p,--prompt", 1, kMaxPositions, &options->prompts,
+                "Tokens in the prompts, at most the model's context (default: 16,256,512)"),
+      AddCount(*sub, "-n,--generate", 1, kMaxPositions, &options->generate,
+               "New tokens after each (default: 128)"),
+      AddCount(*sub, "--rounds", 1, kMaxRounds, &options->rounds, "Rounds of each (default: 3)"),
+      AddPin(*sub, &options->pin),
+      AddFileName(*sub, "--json", &options->json, "Also write the results to this file"),
+  };
+  const CLI::Option* tune =
+      sub->add_flag("--tune", options->tune, "Find and keep the best number of threads instead");
+  sub->callback([=] {
+    // CLI11's own excludes() says it again in the help of every option.
+    for (const CLI::Option* option : measured) {
+      if (tune->count() > 0 && option->count() > 0)
+        throw CLI::ExcludesError("--tune", option->get_name());
+    }
+    *action = [options] { return Run(*options); };
+  });
 }
 
 }  // namespace tvl

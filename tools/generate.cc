@@ -20,6 +20,7 @@
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/percentile.h"
+#include "tools/tuning.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -64,8 +65,33 @@ std::string Describe(const SamplingOptions& sampling) {
   return absl::StrCat(text, "temperature ", sampling.temperature, ", seed ", sampling.seed);
 }
 
-void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sampling,
-                double load_seconds, const GenerationStats& stats) {
+// The model, with as many threads as were asked for; with those that suit this machine best if it
+// has been tuned; or with the default number. `why` says which, for --stats.
+absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& options,
+                                                             std::string* why) {
+  EngineOptions engine = {.threads = options.threads,
+                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff};
+  *why = "as asked";
+  engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
+    if (choice->threads != 0) return;
+    const absl::StatusOr<Tuning> tuning =
+        FindTuning(std::string(SelectedKernel::kName), reader.BytesPerToken());
+    if (tuning.ok()) {
+      *why = "tuned";
+      choice->threads = tuning->threads;
+      if (tuning->pin) choice->pinning = Pinning::kOn;
+    } else {
+      *why = "default";
+      if (!absl::IsNotFound(tuning.status()))
+        absl::StrAppend(why, "; ignored: ", tuning.status().message());
+    }
+  };
+  return OpenModel<SelectedKernel>(options.model, engine);
+}
+
+void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
+                const SamplingOptions& sampling, double load_seconds,
+                const GenerationStats& stats) {
   double decode_seconds = 0;
   for (const float s : stats.step_seconds) decode_seconds += s;
   const size_t steps = stats.step_seconds.size();
@@ -77,6 +103,7 @@ void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sam
       absl::StrCat(engine.reader().name(), ", ", FormatBytes(engine.reader().bytes().size())));
   row("backend", absl::StrCat(std::string(SelectedKernel::kName), ", ", engine.threads(),
                               engine.threads() == 1 ? " thread" : " threads"));
+  row("threads", absl::StrCat(engine.threads(), " (", why, engine.pinned() ? ", pinned)" : ")"));
   row("sampling", Describe(sampling));
   row("load", FormatSeconds(load_seconds));
   row("prefill", absl::StrFormat("%s in %s, %.1f tokens/s", FormatTokens(stats.prompt_tokens),
@@ -103,9 +130,8 @@ absl::Status Run(const Options& options) {
     prompt = *std::move(input);
   }
   const Stopwatch loading;
-  auto engine = OpenModel<SelectedKernel>(
-      options.model, {.threads = options.threads,
-                      .pinning = options.pin ? Pinning::kOn : Pinning::kOff});
+  std::string why;
+  auto engine = Open(options, &why);
   if (!engine.ok()) return engine.status();
   if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
@@ -135,7 +161,7 @@ absl::Status Run(const Options& options) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
                            session->context() == 1 ? " position" : " positions", ")\n"));
   }
-  if (options.stats) PrintStats(**engine, options.sampling, load_seconds, stats);
+  if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
 }
 
@@ -153,6 +179,10 @@ void AddGenerate(CLI::App& app, Action* action) {
       "--top-k chooses first, then --top-p among those, then --min-p, all by what the model "
       "predicts; --temperature\n"
       "comes last. By default it is 0, and nothing is drawn.\n"
+      "\n"
+      "Without --threads, what 'tvl bench --tune' has found for this machine is used, if it has "
+      "been "
+      "run.\n"
       "\n"
       "Examples:\n"
       "  tvl generate\n"

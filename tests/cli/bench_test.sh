@@ -1,5 +1,5 @@
 #!/bin/bash
-# bench_test.sh TVL: tvl bench. Shapes and files; speeds are nobody's promise.
+# bench_test.sh TVL: tvl bench, with and without --tune. Shapes and files; speeds are nobody's promise.
 . tests/cli/testing.sh "$1"
 
 json=$scratch/bench.json
@@ -78,6 +78,10 @@ usage_error "--prompt: expected whole numbers from 1 to " --prompt 0
 usage_error "--generate: expected a whole number from 1 to " --generate 0
 usage_error "--rounds" --rounds 0
 usage_error "--json: expected the name of a file, found ''" --json ""
+for option in "--threads 1" "--prompt 1" "--generate 1" "--rounds 1" "--pin" "--json x"; do
+  usage_error "--tune" --tune $option
+done
+
 # Where the file cannot be written, that is said before anything is measured.
 run $tvl bench --json "$scratch/no_folder/bench.json"
 expect_refused "no_folder/bench.json: No such file"
@@ -87,9 +91,65 @@ run $tvl bench -m "$scratch/small.tvl" --json "$scratch/small.tvl"
 expect_refused "small.tvl: the output would replace the model"
 run $tvl bench -m "$scratch/missing.tvl"
 expect_refused "missing.tvl"
+run $tvl bench -m "$scratch/missing.tvl" --tune
+expect_refused "missing.tvl"
+
+# --tune keeps its result where generate finds it.
+export XDG_CACHE_HOME=$scratch/cache
+tuning=$XDG_CACHE_HOME/tvl/tuning.json
+threads_row() { sed -n 's/^threads  *//p' "$err"; }
+run $tvl generate -n 1 --stats
+threads_row | grep -qxE '[0-9]+ \(default\)' || failed "expected the default number of threads"
+[ ! -e "$XDG_CACHE_HOME" ] || failed "expected nothing in the cache"
+run $tvl bench --tune
+expect_code 0
+expect_no_stderr
+grep -qE '^1 thread +[0-9.]+ tokens/s$' "$out" || failed "expected a row for one thread"
+grep -qxE "best: [0-9]+ threads?(, pinned)?; kept in $tuning" "$out" || failed "expected the best"
+best=$(sed -n 's/^best: \([0-9]*\) .*/\1/p' "$out")
+run $tvl generate -n 1 --stats
+threads_row | grep -qxE "$best \(tuned(, pinned)?\)" || failed "expected what was tuned"
+run $tvl generate -n 1 --stats -t 3
+threads_row | grep -qxE "3 \(as asked\)" || failed "expected what was asked for"
+text="Once upon a time, there was a little girl named Lily."
+run $tvl generate -p "Once upon a time" -n 10
+expect_code 0
+expect_no_stderr
+expect_stdout_has "${text%.}"
+
+# A change of the file shows; another model's size, or a damaged file, leaves the default.
+sed -i "s/\"threads\": [0-9]*/\"threads\": 1/; s/\"pin\": [a-z]*/\"pin\": false/" "$tuning"
+run $tvl generate -n 1 --stats
+[ "$(threads_row)" = "1 (tuned)" ] || failed "expected one thread"
+run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
+threads_row | grep -qx '[0-9]* (default)' || failed "expected the default for a model of another size"
+echo '{"version": 1, "tunings": 7}' >"$tuning"
+run $tvl generate -p "Once upon a time" -n 10
+expect_code 0
+expect_no_stderr
+expect_stdout_has "${text%.}"
+run $tvl generate -n 1 --stats
+expect_code 0
+threads_row | grep -q "(default; ignored: $tuning: not a tuning file: " || failed "expected it to say that the file is ignored"
+run $tvl bench --tune -m "$scratch/small.tvl"
+expect_code 0
+run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
+threads_row | grep -q "(tuned" || failed "expected the damaged file to be replaced"
+
+# Nowhere to keep it.
+: >"$scratch/file"
+XDG_CACHE_HOME=$scratch/file run $tvl bench --tune -m "$scratch/small.tvl"
+expect_refused "cannot make the folder $scratch/file/tvl"
+XDG_CACHE_HOME="" HOME="" run $tvl bench --tune
+expect_refused "neither XDG_CACHE_HOME nor HOME names a folder"
+XDG_CACHE_HOME="" HOME="" run $tvl generate -n 1
+expect_code 0
+expect_no_stderr
+
 # generate --pin changes no text.
 run $tvl generate -p "Once upon a time" -n 10 -t 2 --pin --stats
 expect_code 0
-expect_stdout_has "Once upon a time, there was a little girl named Lily"
+expect_stdout_has "${text%.}"
+threads_row | grep -qxE '2 \(as asked(, pinned)?\)' || failed "expected two threads"
 
 finish

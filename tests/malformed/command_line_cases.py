@@ -48,6 +48,7 @@ def make(good, checkpoint, tokenizer):
     usage("perplexity", "--file is required")
     usage("perplexity --file tok.bin --context 1", "--context: expected a whole number from 2 to", "found '1'")
     usage("bench --threads 1,0", "--threads: expected whole numbers from 1 to", "found '1,0'")
+    usage("bench --tune --pin", "--tune")
     usage("fingerprint --threads 99999999999999999999", "--threads: expected a whole number", "found '99999999999999999999'")
 
     refused("generate -m missing.tvl", "missing.tvl", "No such file")
