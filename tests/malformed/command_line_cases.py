@@ -76,4 +76,5 @@ def make(good, checkpoint, tokenizer):
     refused("bench -m model.tvl --json ./model.tvl", "model.tvl: the output would replace the model")
     refused("bench -m model.tvl --json folder", "folder: expected a regular file", "found a directory")
     refused("bench -m model.tvl --json missing/bench.json", "missing/bench.json", "No such file")
+    refused("inspect --predict missing.tvl", "missing.tvl", "No such file")
     return cases
