@@ -56,7 +56,7 @@ class Stories260kGoldenTest : public testing::Test {
 };
 
 TEST_F(Stories260kGoldenTest, Text) {
-  auto engine = OpenModel<SelectedKernel>(Path(WeightType::kF32), 2);
+  auto engine = OpenModel<SelectedKernel>(Path(WeightType::kF32), {.threads = 2});
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();

@@ -17,7 +17,7 @@ def make(good, checkpoint, tokenizer):
     def refused(line, *says):
         add(line.split(), *says, code=1)
 
-    usage("", "expected a command: generate, convert, inspect, verify, fingerprint or perplexity")
+    usage("", "expected a command: generate, convert, inspect, verify, fingerprint, perplexity or bench")
     usage("nonsense", "there is no command nonsense")
     usage("model.tvl", "there is no command model.tvl")
     usage("nonsense generate", "there is no command nonsense")
@@ -58,6 +58,8 @@ def make(good, checkpoint, tokenizer):
     usage("generate -m model.tvl --prefill-chunk 0", "--prefill-chunk: expected a whole number", "found '0'")
     usage("perplexity", "--file is required")
     usage("perplexity --file tok.bin --context 1", "--context: expected a whole number from 2 to", "found '1'")
+    usage("bench --threads 1,0", "--threads: expected whole numbers from 1 to", "found '1,0'")
+    usage("bench --tune --pin", "--tune")
     usage("fingerprint --threads 99999999999999999999", "--threads: expected a whole number", "found '99999999999999999999'")
 
     refused("generate -m missing.tvl", "missing.tvl", "No such file")
@@ -81,4 +83,9 @@ def make(good, checkpoint, tokenizer):
     refused("perplexity -m model.tvl --file empty.txt", "empty.txt: the file is empty")
     refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: magic")
     refused("perplexity --file tok.bin --against model.tvl", "model.tvl: expected the vocabulary of the embedded model")
+    refused("bench -m missing.tvl", "missing.tvl", "No such file")
+    refused("bench -m model.tvl --json ./model.tvl", "model.tvl: the output would replace the model")
+    refused("bench -m model.tvl --json folder", "folder: expected a regular file", "found a directory")
+    refused("bench -m model.tvl --json missing/bench.json", "missing/bench.json", "No such file")
+    refused("inspect --predict missing.tvl", "missing.tvl", "No such file")
     return cases
