@@ -3,7 +3,9 @@
 // A block's scale, and q4m's minimum, are searched for: those that leave the least sum of squared
 // errors, counted with what is stored, f16. The sum is never above that of the plain rules, which
 // make the largest magnitude a quant of 127 (q8) or -8 (q4), and the lowest and the highest number
-// the quants 0 and 15 (q4m); a block that a plain rule stores exactly is stored so.
+// the quants 0 and 15 (q4m); a block that a plain rule stores exactly is stored so. All numbers
+// count alike: weighting their errors by the gains of the norm in front, by what the weights before
+// say of an input's size, or by magnitude changed no perplexity beyond its error.
 //
 // A pure function of the numbers: the same bits from every compiler and CPU.
 #ifndef TVL_MODELS_QUANTIZE_H_

@@ -11,6 +11,7 @@
 #include "core/tile.h"
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
+#include "xxhash.h"
 
 namespace tvl {
 namespace {
@@ -228,6 +229,29 @@ TEST(QuantizeQ4MTest, FarFromZero) {
     for (size_t i = 0; i < x.size(); ++i) {
       EXPECT_NEAR(Decode(WeightType::kQ4M, block, i), x[i], std::fabs(center) * 0x1p-10f);
     }
+  }
+}
+
+// The same from every compiler and CPU; a change of the search changes these numbers.
+TEST(QuantizeBytesTest, SameBytesEverywhere) {
+  const struct {
+    WeightType type;
+    uint64_t hash;
+  } cases[] = {{WeightType::kQ8, 12338989960355071514u},
+               {WeightType::kQ4, 13460934934110525037u},
+               {WeightType::kQ4M, 14242671235522954768u}};
+  for (const auto& c : cases) {
+    Random random;
+    std::vector<QuantizedBlock> blocks;
+    for (const Fill fill : kFiniteFills) {
+      for (size_t i = 0; i < 1000; ++i) {
+        std::vector<float> x(1 + i % kQuantBlock);
+        for (float& v : x) v = Draw(fill, random);
+        blocks.push_back(QuantizeBlock(c.type, x.data(), x.size()));
+      }
+    }
+    EXPECT_EQ(XXH3_64bits(blocks.data(), blocks.size() * sizeof(blocks[0])), c.hash)
+        << WeightTypeName(c.type);
   }
 }
 

@@ -366,9 +366,9 @@ TEST(TvlFileTest, SameBytesEverywhere) {
   const struct {
     WeightType type;
     uint64_t hash;
-  } cases[] = {{WeightType::kF32, 3738273575831366809u},
-               {WeightType::kF16, 4192541546780187798u},
-               {WeightType::kBF16, 16076287808364806426u}};
+  } cases[] = {{WeightType::kF32, 3738273575831366809u},   {WeightType::kF16, 4192541546780187798u},
+               {WeightType::kBF16, 16076287808364806426u}, {WeightType::kQ8, 16234857489258886577u},
+               {WeightType::kQ4, 11184390683745345727u},   {WeightType::kQ4M, 168233859308352760u}};
   for (const auto& c : cases) {
     const TempTvl first(model.source(), c.type), second(model.source(), c.type);
     EXPECT_EQ(XXH3_64bits(first.bytes().data(), first.bytes().size()), c.hash);

@@ -26,7 +26,8 @@ def bits(values):
 class Checkpoint:
     """A random model as llama2.c stores it, and as lists of rows."""
 
-    def __init__(self, dim, hidden, layers, heads, kv_heads, vocab, context, tied, seed):
+    def __init__(self, dim, hidden, layers, heads, kv_heads, vocab, context, tied, seed, largest=f32(3.4e38)):
+        """Weights are up to `largest`, beyond which q4m, say, has none."""
         rng = random.Random(seed)
         self.dim, self.heads, self.kv_heads, self.head_dim = dim, heads, kv_heads, dim // heads
         self.hidden, self.layers, self.vocab, self.context, self.tied = hidden, layers, vocab, context, tied
@@ -37,6 +38,7 @@ class Checkpoint:
             # Among ordinary numbers some that f16 or bf16 cannot hold, or not exactly.
             special = [0.0, -0.0, 65504.0, 65519.0, 1e-8, -6e-8, 2.0**-14, 1.00048828125, 1.00146484375]
             special += [1.00390625, -1.01171875, f32(1e-40), f32(3.4e38)]
+            special = [x for x in special if abs(x) <= largest]
             pick = lambda: rng.choice(special) if rng.random() < 0.05 else f32(rng.gauss(0, 0.3))
             matrix = [[pick() for _ in range(cols)] for _ in range(rows)]
             self.data += b"".join(bits(row) for row in matrix)
@@ -115,6 +117,19 @@ def as_bf16(value):
     return struct.unpack("<f", struct.pack("<I", nearest << 16))[0]
 
 
+def plain_rule(kind, block):
+    """A block quantised by its largest magnitude (q8, q4), or by its lowest and highest number (q4m)."""
+    top = max(block, key=abs)
+    low = as_f16(min(block)) if kind == "q4m" else 0.0
+    scale = as_f16({"q8": abs(top) / 127, "q4": top / -8, "q4m": (max(block) - min(block)) / 15}[kind])
+    least, most = {"q8": (-127, 127), "q4": (-8, 7), "q4m": (0, 15)}[kind]
+    return [f32(scale * min(max(round((x - low) / scale), least), most) + low) if scale else low for x in block]
+
+
+def squared_error(a, b):
+    return sum((x - y) ** 2 for x, y in zip(a, b))
+
+
 SHAPES = [
     dict(dim=36, hidden=50, layers=2, heads=6, kv_heads=2, vocab=300, context=24, tied=True, seed=1),
     dict(dim=20, hidden=33, layers=1, heads=2, kv_heads=2, vocab=263, context=9, tied=False, seed=2),
@@ -135,8 +150,8 @@ class FormatTest(unittest.TestCase):
 
     def test_every_tensor(self):
         for shape in SHAPES:
-            checkpoint = Checkpoint(**shape)
-            for dtype in ("f32", "f16", "bf16"):
+            for dtype in ("f32", "f16", "bf16", "q8", "q4", "q4m"):
+                checkpoint = Checkpoint(**shape, **({"largest": 65504.0} if dtype.startswith("q") else {}))
                 with self.subTest(dtype=dtype, **shape):
                     model, pieces, scores = self.convert(checkpoint, dtype)
                     self.check_config(model.config, checkpoint)
@@ -171,7 +186,20 @@ class FormatTest(unittest.TestCase):
             found = tensor.matrices
             self.assertEqual(len(found), len(matrices), name)
             for f, e in zip(found, matrices):
+                if tensor.kind.startswith("q"):
+                    self.check_quantised(tensor.kind, f, e, name)
+                    continue
                 self.assertEqual([bits(row) for row in f], [bits([rounded(x) for x in row]) for row in e], name)
+
+    def check_quantised(self, kind, found, expected, name):
+        """Each block is as near to its numbers as by the plain rule, or nearer, but for the roundings of f32."""
+        self.assertEqual(len(found), len(expected), name)
+        for f, e in zip(found, expected):
+            self.assertEqual(len(f), len(e), name)
+            for k in range(0, len(e), 32):
+                block = e[k : k + 32]
+                plain = squared_error(plain_rule(kind, block), block)
+                self.assertLessEqual(squared_error(f[k : k + 32], block), plain * (1 + 1e-5), (name, kind, k))
 
     def check_tokenizer(self, tokenizer, pieces, scores):
         h = tokenizer.header
@@ -185,7 +213,7 @@ class FormatTest(unittest.TestCase):
 
 
 class ReaderTest(unittest.TestCase):
-    """What the converter does not write yet: panels put together line by line, as the document's tables say."""
+    """The reader itself, with panels put together line by line, as the document's tables say."""
 
     def test_hash(self):
         # By libxxhash 0.8.1: nothing, and one length of each way of hashing.
@@ -217,27 +245,46 @@ class ReaderTest(unittest.TestCase):
         rng = random.Random(5)
         for kind, cols in (("q8", 70), ("q4", 128), ("q4m", 33)):
             kp = tvl_reader.ceil(cols, 64)
-            low, high = (-128, 127) if kind == "q8" else (0, 15)
-            quants = [[rng.randint(low, high) for _ in range(kp)] for _ in range(16)]
-            scales = [[as_f16(rng.uniform(0, 2)) for _ in range(kp // 32)] for _ in range(16)]
-            minima = [[as_f16(rng.uniform(-2, 0)) for _ in range(kp // 32)] for _ in range(16)]
-            panel = b""
-            for s in range(0, kp, 64):
-                if kind == "q8":  # a line: 16 rows of four k
-                    for k in range(s, s + 64, 4):
-                        panel += b"".join(struct.pack("<4b", *quants[r][k : k + 4]) for r in range(16))
-                else:  # a line: 16 rows of eight k, k + i beside k + 4 + i
-                    for k in range(s, s + 64, 8):
-                        panel += bytes(quants[r][k + i] | quants[r][k + 4 + i] << 4 for r in range(16) for i in range(4))
-                for table in (scales, minima) if kind == "q4m" else (scales,):
-                    panel += struct.pack("<32e", *(table[r][s // 32 + b] for b in range(2) for r in range(16)))
-            self.assertEqual(len(panel), 64 * tvl_reader.panel_lines(kind, cols))
-            found = tvl_reader.decode_panels(kind, 13, cols, [panel])
+            low, high, zero = {"q8": (-128, 127, 0), "q4": (0, 15, 8), "q4m": (0, 15, 0)}[kind]
+            inside = lambda r, k: r < 13 and k < cols
+            quants = [[rng.randint(low, high) if inside(r, k) else zero for k in range(kp)] for r in range(16)]
+            step = lambda r, b, least, most: as_f16(rng.uniform(least, most)) if inside(r, 32 * b) else 0.0
+            scales = [[step(r, b, 0, 2) for b in range(kp // 32)] for r in range(16)]
+            minima = [[step(r, b, -2, 0) for b in range(kp // 32)] for r in range(16)]
+
+            def panel():
+                data = b""
+                for s in range(0, kp, 64):
+                    if kind == "q8":  # a line: 16 rows of four k
+                        for k in range(s, s + 64, 4):
+                            data += b"".join(struct.pack("<4b", *quants[r][k : k + 4]) for r in range(16))
+                    else:  # a line: 16 rows of eight k, k + i beside k + 4 + i
+                        for k in range(s, s + 64, 8):
+                            pairs = ((quants[r][k + i], quants[r][k + 4 + i]) for r in range(16) for i in range(4))
+                            data += bytes(low | high << 4 for low, high in pairs)
+                    for table in (scales, minima) if kind == "q4m" else (scales,):
+                        data += struct.pack("<32e", *(table[r][s // 32 + b] for b in range(2) for r in range(16)))
+                return data
+
+            self.assertEqual(len(panel()), 64 * tvl_reader.panel_lines(kind, cols))
+            found = tvl_reader.decode_panels(kind, 13, cols, [panel()])
             self.assertEqual(len(found), 13)
             for r, row in enumerate(found):
                 for k, value in enumerate(row):
                     n, scale, low = quants[r][k], scales[r][k // 32], minima[r][k // 32]
-                    self.assertEqual(value, {"q8": scale * n, "q4": scale * (n - 8), "q4m": scale * n + low}[kind])
+                    expected = {"q8": scale * n, "q4": scale * (n - 8), "q4m": scale * n + low}[kind]
+                    self.assertEqual(value, f32(expected))
+            # Padding that is not: a quant of a row beyond the last, one beyond K, a scale, a minimum.
+            places = [(quants, 13, 0), (scales, 15, 0)] + ([(quants, 0, cols)] if cols < kp else [])
+            if tvl_reader.ceil(cols, 32) < kp:
+                places.append((scales, 2, kp // 32 - 1))
+            if kind == "q4m":
+                places.append((minima, 14, 1))
+            for table, r, at in places:
+                kept, table[r][at] = table[r][at], 1
+                with self.assertRaises(tvl_reader.FormatError):
+                    tvl_reader.decode_panels(kind, 13, cols, [panel()])
+                table[r][at] = kept
 
 
 if __name__ == "__main__":

@@ -87,39 +87,46 @@ def decode_plain(kind, panel, kp):
     return [[flat[32 * (k // 2) + 2 * r + k % 2] for k in range(kp)] for r in range(16)]
 
 
-def decode_quantised(kind, panel, kp):
-    """The 16 rows of a panel of q8, q4 or q4m."""
+def decode_quantised(kind, panel, rows, cols):
+    """The 16 rows of a panel of q8, q4 or q4m, of which `rows` are no padding."""
+    kp = padded_k(kind, cols)
     quant_lines = 16 if kind == "q8" else 8
     lines = {"q8": 17, "q4": 9, "q4m": 10}[kind]
-    rows = [[0.0] * kp for _ in range(16)]
+    zero = 8 if kind == "q4" else 0  # what is stored for nothing
+    out = [[0.0] * kp for _ in range(16)]
     for k in range(kp):
         j = k % 64
         start = 64 * lines * (k // 64)
         block = panel[start : start + 64 * lines]
-        scales = numbers("e", block[64 * quant_lines : 64 * quant_lines + 64])
-        minima = numbers("e", block[64 * quant_lines + 64 :]) if kind == "q4m" else None
+        steps = block[64 * quant_lines :]  # a line of scales, and of q4m one of minima
+        scales = numbers("e", steps[:64])
+        minima = numbers("e", steps[64:]) if kind == "q4m" else [0.0] * 32
         for r in range(16):
             at = 16 * (j // 32) + r
             if kind == "q8":
-                rows[r][k] = scales[at] * numbers("b", block)[64 * (j // 4) + 4 * r + j % 4]
-                continue
-            byte = block[64 * (j // 8) + 4 * r + j % 4]
-            n = byte & 15 if j % 8 < 4 else byte >> 4
-            rows[r][k] = scales[at] * (n - 8) if kind == "q4" else scales[at] * n + minima[at]
-    return rows
+                n = numbers("b", block)[64 * (j // 4) + 4 * r + j % 4]
+            else:
+                byte = block[64 * (j // 8) + 4 * r + j % 4]
+                n = byte & 15 if j % 8 < 4 else byte >> 4
+            check(n == zero or (r < rows and k < cols), "a quant of the padding is not that of +0")
+            if r >= rows or 32 * (k // 32) >= cols:
+                for first in range(2 * at, len(steps), 64):
+                    check(not any(steps[first : first + 2]), "a scale or minimum of the padding is not +0")
+            out[r][k] = scales[at] * (n - zero) + minima[at]
+    return [list(numbers("f", struct.pack("<%df" % kp, *row))) for row in out]  # rounded once, to f32
 
 
 def decode_panels(kind, rows, cols, panels):
-    """The logical rows of a matrix; its padding must be +0 (unless quantised, where K is simply cut)."""
+    """The logical rows of a matrix; its padding must be as the document says."""
     kp = padded_k(kind, cols)
     out = []
-    for panel in panels:
+    for i, panel in enumerate(panels):
         if kind in ("f32", "f16", "bf16"):
             decoded = decode_plain(kind, panel, kp)
             for row in decoded:
                 check(not any(struct.pack("<%df" % (kp - cols), *row[cols:])), "padding of K is not +0")
         else:
-            decoded = decode_quantised(kind, panel, kp)
+            decoded = decode_quantised(kind, panel, rows - 16 * i, cols)
         out.extend(row[:cols] for row in decoded)
     if kind in ("f32", "f16", "bf16"):
         for row in out[rows:]:

@@ -35,7 +35,7 @@ def main(folder, *tvl):
                 path = seed(folder, "llama2c_v%d" % version, name)
                 shape = make_checkpoint.Shape(8, 8, 1, 2, 1, 8, tied)
                 make_checkpoint.checkpoint(path, shape, "grouped", version)
-        for dtype in ("f32", "f16", "bf16"):
+        for dtype in ("f32", "f16", "bf16", "q8", "q4", "q4m"):
             source = seed(folder, "llama2c_v0", size + "-untied")
             target = seed(folder, "tvl_reader", "%s-%s" % (size, dtype))
             subprocess.run([*tvl, "convert", source, target, "--tokenizer", plain, "--dtype", dtype], check=True)
