@@ -53,14 +53,14 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
   return app.add_option_function<std::string>(names, parse, help)->type_name("P");
 }
 
-void AddFileName(CLI::App& app, const std::string& names, std::string* path,
-                 const std::string& help) {
+CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                         const std::string& help) {
   // An empty name is a mistake, most often an unset variable, and must not mean that none is given.
   const auto parse = [=](const std::string& text) {
     if (text.empty()) Refuse(names, "the name of a file", text);
     *path = text;
   };
-  app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
+  return app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
 }
 
 void AddModel(CLI::App& app, std::string* path) {

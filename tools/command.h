@@ -40,8 +40,8 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
                             const std::string& help);
 
 // A name that is not empty.
-void AddFileName(CLI::App& app, const std::string& names, std::string* path,
-                 const std::string& help);
+CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                         const std::string& help);
 
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default

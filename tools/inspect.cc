@@ -146,7 +146,7 @@ void AddInspect(CLI::App& app, Action* action) {
       "\n"
       "Example:\n"
       "  tvl inspect stories15M.tvl");
-  sub->add_option("MODEL", *path, "A .tvl file")->required()->type_name("");
+  AddFileName(*sub, "MODEL", path.get(), "A .tvl file")->required()->type_name("");
   sub->callback([path, action] { *action = [path] { return Run(*path); }; });
 }
 
