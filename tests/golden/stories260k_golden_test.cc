@@ -25,6 +25,10 @@
 namespace tvl {
 namespace {
 
+// f16 is the embedded model's.
+constexpr WeightType kTypes[] = {WeightType::kF32, WeightType::kBF16, WeightType::kQ8,
+                                 WeightType::kQ4, WeightType::kQ4M};
+
 const char* g_checkpoint = nullptr;
 const char* g_tokenizer = nullptr;
 
@@ -39,7 +43,7 @@ class Stories260kGoldenTest : public testing::Test {
     ASSERT_TRUE(model.ok()) << model.status();
     const auto tokenizer = ImportLlama2cTokenizer(vocabulary->bytes(), model->config.vocab_size);
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-    for (const WeightType type : {WeightType::kF32, WeightType::kBF16}) {
+    for (const WeightType type : kTypes) {
       TvlWriteOptions options;
       options.types = type;
       const absl::Status written =
@@ -76,7 +80,7 @@ TEST_F(Stories260kGoldenTest, Text) {
 }
 
 TEST_F(Stories260kGoldenTest, Fingerprint) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kBF16}) {
+  for (const WeightType type : kTypes) {
     for (const size_t threads : {1, 2, 3}) {
       for (const uint64_t chunk : {64, 5, 1}) {
         EXPECT_EQ(FingerprintText<SelectedKernel>(Path(type), threads, chunk),
