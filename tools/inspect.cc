@@ -197,7 +197,7 @@ void AddInspect(CLI::App& app, Action* action) {
       "\n"
       "Example:\n"
       "  tvl inspect stories15M.tvl");
-  sub->add_option("MODEL", options->path, "A .tvl file")->required()->type_name("");
+  AddFileName(*sub, "MODEL", &options->path, "A .tvl file")->required()->type_name("");
   sub->add_flag("--predict", options->predict,
                 "Estimate this machine's tokens per second and the memory that a run will need");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });

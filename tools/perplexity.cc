@@ -173,7 +173,7 @@ void AddPerplexity(CLI::App& app, Action* action) {
       "Example:\n"
       "  tvl perplexity -m stories15M-q8.tvl --against stories15M.tvl --file tales.txt");
   AddModel(*sub, &options->model);
-  sub->add_option("--file", options->file, "The text, a file; required")
+  AddFileName(*sub, "--file", &options->file, "The text, a file; required")
       ->required()
       ->type_name("TEXT");
   AddFileName(*sub, "--against", &options->against,

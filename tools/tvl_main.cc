@@ -135,6 +135,7 @@ int Main(int argc, char** argv) {
       "  tvl generate -m stories15M.tvl --stats\n"
       "  tvl bench -m stories15M.tvl                  how fast it runs here\n"
       "'tvl SUBCOMMAND --help' says more about each.");
+  app.require_subcommand(0, 1);  // a second one would run instead of the first
   Action action;
   AddGenerate(app, &action);
   AddConvert(app, &action);

@@ -47,7 +47,18 @@ def make(good, checkpoint, tokenizer):
     usage("convert in.bin out.tvl --tokenizer tok.bin --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
     usage("convert in.bin out.tvl more --tokenizer tok.bin", "unexpected argument: more")
     usage("generate -m", "--model: expected exactly one value")
-    add(["generate", "-m", ""], "--model: expected the name of a file, found ''", "--help')")
+    usage("generate inspect model.tvl", "unexpected arguments: inspect model.tvl (see 'tvl generate ")
+    usage("inspect model.tvl generate", "unexpected argument: generate")
+    for name, line in [
+        ("--model", ["generate", "-m", ""]),
+        ("MODEL", ["inspect", ""]),
+        ("MODEL", ["verify", ""]),
+        ("IN", ["convert", "", "out.tvl", "--tokenizer", "tok.bin"]),
+        ("OUT", ["convert", "in.bin", "", "--tokenizer", "tok.bin"]),
+        ("--tokenizer", ["convert", "in.bin", "out.tvl", "--tokenizer", ""]),
+        ("--file", ["perplexity", "--file", ""]),
+    ]:
+        add(line, "tvl: %s: expected the name of a file, found ''" % name, "--help')")
     usage("generate -m model.tvl --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
     usage("generate -m model.tvl --max-tokens -1", "--max-tokens: expected a whole number", "found '-1'")
     usage("generate -m model.tvl --max-tokens 1e3", "--max-tokens: expected a whole number", "found '1e3'")
