@@ -22,12 +22,14 @@ struct FloatRows {
 
 // The same quantised to 8 bits, for weights of q8, q4 and q4m: in blocks of 32 along K, x[k] is
 // about scales[k / 32] * quants[k]. K is padded to whole superblocks, and there all is 0. A view of
-// memory that somebody else owns; QuantizeActivations (core/kernel.h) writes it.
+// memory that somebody else owns; QuantizeActivations (core/kernel.h) writes it, of the padding
+// only what its last block holds.
 struct QuantizedRows {
-  int8_t* quants = nullptr;  // (rows, quant_stride), each -127 to 127; 64-byte aligned
-  float* scales = nullptr;   // (rows, block_stride)
-  int32_t* sums = nullptr;   // (rows, block_stride): of the quants of each block
-  size_t quant_stride = 0;   // a multiple of 64
+  // (rows, quant_stride), each -127 to 127; 64-byte aligned, 32-byte after FromBlock
+  int8_t* quants = nullptr;
+  float* scales = nullptr;  // (rows, block_stride)
+  int32_t* sums = nullptr;  // (rows, block_stride): of the quants of each block
+  size_t quant_stride = 0;  // a multiple of 64
   size_t block_stride = 0;
 
   QuantizedRows From(size_t t) const {

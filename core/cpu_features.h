@@ -17,10 +17,6 @@ size_t MissingCpuFeatures(const char** missing, size_t max);
 // The features that the compiler was told to use, as "avx2 fma ..."; for `tvl --version`.
 const char* CompiledIsa();
 
-// Cores to use when nobody says otherwise: those this process may run on, and of them the
-// performance cores where the system tells them apart. At least 1.
-size_t DefaultThreadCount();
-
 }  // namespace tvl
 
 #endif  // TVL_CORE_CPU_FEATURES_H_

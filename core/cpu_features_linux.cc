@@ -1,13 +1,7 @@
 // Linux on x86-64 and aarch64.
-#include <sched.h>
 #include <sys/auxv.h>
 
-#include <algorithm>
-#include <cinttypes>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <vector>
 
 #include "core/cpu_features.h"
 
@@ -96,30 +90,6 @@ constexpr Feature kRequired[] = {
     {nullptr, nullptr},
 };
 
-// Relative speed of a core as the kernel sees it, 0 when it does not say (all cores are alike).
-int64_t CoreCapacity(int cpu) {
-  char path[96];
-  std::snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpu_capacity", cpu);
-  std::FILE* file = std::fopen(path, "r");
-  if (file == nullptr) return 0;
-  int64_t capacity = 0;
-  if (std::fscanf(file, "%" SCNd64, &capacity) != 1) capacity = 0;
-  std::fclose(file);
-  return capacity;
-}
-
-// Cores' worth of time that a container may use, as cgroup v2 limits it; 0 when it does not.
-size_t CgroupCores() {
-  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r");
-  if (file == nullptr) return 0;
-  int64_t quota = 0, period = 0;
-  const int fields =
-      std::fscanf(file, "%" SCNd64 " %" SCNd64, &quota, &period);  // "max 100000" has no quota
-  std::fclose(file);
-  if (fields != 2 || quota <= 0 || period <= 0) return 0;
-  return static_cast<size_t>((quota + period - 1) / period);
-}
-
 }  // namespace
 
 size_t MissingCpuFeatures(const char** missing, size_t max) {
@@ -138,24 +108,6 @@ const char* CompiledIsa() {
 #include "core/required_features.h"
       "";
 #undef TVL_FEATURE
-}
-
-size_t DefaultThreadCount() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
-  std::vector<int64_t> capacities;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &allowed)) capacities.push_back(CoreCapacity(cpu));
-  }
-  if (capacities.empty()) return 1;
-  const int64_t fastest = *std::max_element(capacities.begin(), capacities.end());
-  // Within a quarter of the fastest: the middle cores of three-tier phones count, the efficiency
-  // cores do not.
-  const size_t fast = static_cast<size_t>(std::count_if(
-      capacities.begin(), capacities.end(), [&](int64_t c) { return 4 * c >= 3 * fastest; }));
-  const size_t limit = CgroupCores();
-  return limit == 0 ? fast : std::min(fast, limit);
 }
 
 }  // namespace tvl

@@ -55,11 +55,4 @@ const char* CompiledIsa() {
 #undef TVL_FEATURE
 }
 
-size_t DefaultThreadCount() {
-  const int64_t performance = SysctlInt("hw.perflevel0.physicalcpu");
-  if (performance > 0) return static_cast<size_t>(performance);
-  const int64_t all = SysctlInt("hw.physicalcpu");
-  return all > 0 ? static_cast<size_t>(all) : 1;
-}
-
 }  // namespace tvl

@@ -1,11 +1,8 @@
 #include "core/cpu_features.h"
 
-#include <sched.h>
-
 #include <cstddef>
 #include <cstring>
 #include <string>
-#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -34,26 +31,6 @@ TEST(CpuFeaturesTest, CompiledIsaNamesWhatTheCompilerWasTold) {
   EXPECT_EQ(isa.find(" asimddp "), std::string::npos) << isa;
 #endif
 }
-
-TEST(DefaultThreadCountTest, IsWithinTheMachine) {
-  EXPECT_GE(DefaultThreadCount(), 1u);
-  EXPECT_LE(DefaultThreadCount(), std::thread::hardware_concurrency());
-}
-
-#ifdef __linux__
-TEST(DefaultThreadCountTest, CountsOnlyTheCoresThatThisProcessMayUse) {
-  cpu_set_t before;
-  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
-  int first = 0;
-  while (!CPU_ISSET(first, &before)) ++first;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(first, &one);
-  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
-  EXPECT_EQ(DefaultThreadCount(), 1u);
-  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
-}
-#endif
 
 }  // namespace
 }  // namespace tvl

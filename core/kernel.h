@@ -23,8 +23,9 @@
 // Operations
 //
 // K is w.cols, and Kp is K as stored: rounded up to a multiple of 4 for f32, f16 and bf16, of 64
-// for q8, q4 and q4m (core/tile.h). Weights and activations beyond K stand for 0; how each type
-// writes that, and w[r][k] itself, is in core/tile_weight.h.
+// for q8, q4 and q4m (core/tile.h). Beyond K activations are 0, and so are weights, of q4m their
+// quants: a block that K ends in has its minimum there too, times nothing. What w[r][k] is of each
+// type is in core/tile_weight.h, and how each writes 0 in models/TVL_FORMAT.md.
 //
 // The dot of a row of f32, f16 or bf16 with x. Weights are widened to f32, which is exact. How the
 // four chains interleave in time is free.
@@ -40,6 +41,8 @@
 //     else a = the float of m, scale[b] = a / 127, i = 127 / a,
 //          quant[k] = x[k] * i, rounded to nearest even, which is -127 to 127
 //          sum[b] = the sum of the block's quants
+// All 32 quants of these blocks are written and nothing of others, which other threads may be
+// writing.
 //
 // The dot of a row of q8, q4 or q4m with quantised x. Of block b: s is the exact sum of the
 // products of its quants (q4: of the quants less 8), below 2^24; ws and xs are the scales, wm is

@@ -3,9 +3,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <vector>
 
+#include "core/cpu_cores.h"
 #include "core/fp_environment.h"
 
 namespace tvl {
@@ -60,11 +63,16 @@ void Barrier::Wait() {
   }
 }
 
-ThreadPool::ThreadPool(size_t threads)
+ThreadPool::ThreadPool(size_t threads, Pinning pinning)
     : start_(threads, SpinsFor(threads)), inside_(threads, SpinsFor(threads)) {
+  const std::vector<int> cores = pinning == Pinning::kOn ? CoresByPreference() : std::vector<int>();
   threads_.reserve(threads - 1);
   try {
-    for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerLoop(i); });
+    for (size_t i = 1; i < threads; ++i) {
+      const int core = cores.empty() ? -1 : cores[i % cores.size()];
+      threads_.emplace_back([this, i, core] { WorkerLoop(i, core); });
+    }
+    if (!cores.empty()) maker_.emplace(cores[0]);
   } catch (const std::system_error&) {
     // The system has no more threads to give. Those that run wait for the ones that never came.
     body_ = nullptr;
@@ -93,8 +101,10 @@ void ThreadPool::RunErased(Erased body, void* context) {
   inside_.Wait();
 }
 
-void ThreadPool::WorkerLoop(size_t index) {
+void ThreadPool::WorkerLoop(size_t index, int core) {
   const CanonicalFpEnvironment environment;
+  std::optional<CorePin> pin;
+  if (core >= 0) pin.emplace(core);
   // threads_ may still be growing: count from the barrier's point of view only after the first
   // release.
   for (;;) {

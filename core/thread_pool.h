@@ -6,10 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "core/cpu_cores.h"
 
 namespace tvl {
 
@@ -33,6 +36,8 @@ class Barrier {
   alignas(128) std::atomic<uint32_t> generation_{0};
 };
 
+enum class Pinning { kOff, kOn };
+
 class ThreadPool {
  public:
   // What one thread knows about the region it runs in.
@@ -44,7 +49,10 @@ class ThreadPool {
     void Sync() const {
       if (count_ > 1) barrier_->Wait();
     }
-    // This thread's contiguous share of n items.
+    // This thread's contiguous share of n items. Units of matrices dealt out in turn instead were
+    // neither faster nor slower: stories110M in f16 on two pinned threads of a Xeon, three times
+    // ten rounds of 16 tokens in turn, medians of 89.5, 87.6 and 92.4 tokens/s contiguously
+    // and 87.2, 86.7 and 94.1 in turn; in f32 43.7, 46.8, 47.1 and 43.7, 47.0, 47.5.
     std::pair<size_t, size_t> Share(size_t n) const {
       return {n * index_ / count_, n * (index_ + 1) / count_};
     }
@@ -60,12 +68,18 @@ class ThreadPool {
 
   // `threads` >= 1 includes the calling thread, which works too. Throws std::system_error if the
   // system has no more threads to give; none is left running then.
-  explicit ThreadPool(size_t threads);
+  //
+  // With kOn each thread is kept on one core, in the order of CoresByPreference(), the thread that
+  // makes the pool, which is taken for the one that will call Run, for as long as the pool lives:
+  // another pool that it makes meanwhile has one core. Without effect where the system does not let
+  // a program choose cores.
+  explicit ThreadPool(size_t threads, Pinning pinning = Pinning::kOff);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   size_t threads() const { return threads_.size() + 1; }
+  bool pinned() const { return maker_.has_value() && maker_->ok(); }
 
   // Calls body(worker) on every thread of the pool, the caller included, and returns when all are
   // done. Allocates nothing. Callers on several threads take turns. Every thread computes with
@@ -80,7 +94,7 @@ class ThreadPool {
  private:
   using Erased = void (*)(void* context, const Worker& worker);
   void RunErased(Erased body, void* context);
-  void WorkerLoop(size_t index);
+  void WorkerLoop(size_t index, int core);  // core < 0: any
 
   std::mutex running_;
   Barrier start_;   // releases the workers into a region
@@ -88,6 +102,7 @@ class ThreadPool {
   Erased body_ = nullptr;
   void* context_ = nullptr;
   std::vector<std::thread> threads_;
+  std::optional<CorePin> maker_;
 };
 
 }  // namespace tvl

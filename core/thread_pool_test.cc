@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/cpu_cores.h"
 #include "core/fp_environment.h"
 #include "gtest/gtest.h"
 
@@ -151,6 +152,24 @@ TEST(ThreadPoolTest, PoolsComeAndGo) {
     used.Run([&](const Worker& worker) { ++runs[worker.index()]; });
     ASSERT_EQ(runs[0] + runs[1], 2);
   }
+}
+
+// Each thread on a core of its own as far as there are cores, the best ones; what made the pool is
+// free again afterwards.
+TEST(ThreadPoolTest, PinnedThreadsStayOnTheirCores) {
+  const std::vector<int> before = CoresByPreference();
+  for (const size_t threads : kThreadCounts) {
+    {
+      ThreadPool pool(threads, Pinning::kOn);
+      EXPECT_EQ(pool.pinned(), !before.empty());
+      std::vector<std::vector<int>> cores(threads);
+      pool.Run([&](const Worker& worker) { cores[worker.index()] = CoresByPreference(); });
+      for (size_t i = 0; i < threads && !before.empty(); ++i)
+        EXPECT_EQ(cores[i], std::vector<int>{before[i % before.size()]});
+    }
+    EXPECT_EQ(CoresByPreference(), before);
+  }
+  EXPECT_FALSE(ThreadPool(2).pinned());
 }
 
 TEST(ThreadPoolTest, AcceptsConstAndTemporaryBodies) {

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,7 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/compiler_check.h"
-#include "core/cpu_features.h"
+#include "core/cpu_cores.h"
 #include "core/kernel.h"
 #include "core/kv_cache.h"
 #include "core/mapped_file.h"
@@ -182,7 +183,10 @@ class Session {
 };
 
 struct EngineOptions {
-  size_t threads = 0;  // 0: ThreadsFor(the model)
+  size_t threads = 0;               // 0: ThreadsFor(the model)
+  Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
+  // Called with the parsed file before the threads are started, to choose them by the model.
+  std::function<void(const TvlReader&, EngineOptions*)> adjust = nullptr;
 };
 
 // Threads that pay for a model when nobody says otherwise: those of DefaultThreadCount(), but each
@@ -225,6 +229,9 @@ class Engine {
 
   const TvlReader& reader() const { return *reader_; }
   size_t threads() const { return pool_->threads(); }
+  bool pinned() const { return pool_->pinned(); }
+  // For other work on the same threads, between the passes of the sessions.
+  ThreadPool& pool() { return *pool_; }
 
   absl::StatusOr<SessionType> NewSession(const SessionOptions& options) {
     return SessionType::Create(reader_->view(), &*pool_, options);
@@ -234,13 +241,14 @@ class Engine {
   Engine() = default;
 
   absl::Status Start(std::span<const std::byte> bytes, const std::string& name,
-                     const EngineOptions& options) {
+                     EngineOptions options) {
     absl::StatusOr<TvlReader> reader = TvlReader::Parse(bytes, name);
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
+    if (options.adjust) options.adjust(*reader_, &options);
     const size_t threads = options.threads == 0 ? ThreadsFor(*reader_) : options.threads;
     try {
-      pool_.emplace(threads);
+      pool_.emplace(threads, options.pinning);
     } catch (const std::system_error& error) {
       return absl::ResourceExhaustedError(
           absl::StrCat("cannot start ", threads, " threads: ", error.what()));

@@ -96,8 +96,10 @@ void ExpectQuantizedRow(WeightType type, const std::byte* panel, size_t r, const
       expected = QuantizeBlock(type, row + k, std::min<size_t>(32, cols - k));
     const std::byte* superblock = panel + k / 64 * lines * 64;
     for (size_t j = k % 64; j < k % 64 + 32; ++j) {
-      int quant = std::to_integer<int8_t>(superblock[64 * (j / 4) + 4 * r + j % 4]);
-      if (type != WeightType::kQ8) {
+      int quant;
+      if (type == WeightType::kQ8) {
+        quant = std::to_integer<int8_t>(superblock[64 * (j / 4) + 4 * r + j % 4]);
+      } else {
         const int both = std::to_integer<int>(superblock[64 * (j / 8) + 4 * r + j % 4]);
         quant = j % 8 < 4 ? both & 15 : both >> 4;
       }

@@ -1,9 +1,14 @@
 #include "tools/command.h"
 
 #include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 
 namespace tvl {
 namespace {
@@ -53,14 +58,14 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
   return app.add_option_function<std::string>(names, parse, help)->type_name("P");
 }
 
-void AddFileName(CLI::App& app, const std::string& names, std::string* path,
-                 const std::string& help) {
+CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                         const std::string& help) {
   // An empty name is a mistake, most often an unset variable, and must not mean that none is given.
   const auto parse = [=](const std::string& text) {
     if (text.empty()) Refuse(names, "the name of a file", text);
     *path = text;
   };
-  app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
+  return app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
 }
 
 void AddModel(CLI::App& app, std::string* path) {
@@ -70,6 +75,28 @@ void AddModel(CLI::App& app, std::string* path) {
 void AddThreads(CLI::App& app, uint64_t* threads) {
   AddCount(app, "-t,--threads", 1, kMaxThreads, threads,
            "Threads to compute with (default: one per performance core, fewer for a tiny model)");
+}
+
+CLI::Option* AddCounts(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
+                       std::vector<uint64_t>* values, const std::string& help) {
+  const auto parse = [=](const std::string& text) {
+    std::vector<uint64_t> numbers;
+    for (const absl::string_view part : absl::StrSplit(text, ',')) {
+      uint64_t number = 0;
+      if (!absl::SimpleAtoi(part, &number) || number < min || number > max) {
+        Refuse(names, absl::StrCat("whole numbers from ", min, " to ", max, " with commas between"),
+               text);
+      }
+      numbers.push_back(number);
+    }
+    *values = numbers;
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("N,N..");
+}
+
+CLI::Option* AddPin(CLI::App& app, bool* pin) {
+  return app.add_flag(
+      "--pin", *pin, "Keep each thread on a core of its own, performance cores first (Linux only)");
 }
 
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {

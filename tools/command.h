@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
@@ -15,7 +16,12 @@ namespace tvl {
 // error is printed as one sentence and is exit code 1.
 using Action = std::function<absl::Status()>;
 
+// What a command with --pin notes where it has no effect.
+inline constexpr char kCannotPin[] =
+    "tvl: this system does not let a program keep threads on cores: --pin has no effect\n";
+
 // Each adds its subcommand, which sets `action` when it is the one that was asked for.
+void AddBench(CLI::App& app, Action* action);
 void AddConvert(CLI::App& app, Action* action);
 void AddFingerprint(CLI::App& app, Action* action);
 void AddGenerate(CLI::App& app, Action* action);
@@ -40,11 +46,15 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
                             const std::string& help);
 
 // A name that is not empty.
-void AddFileName(CLI::App& app, const std::string& names, std::string* path,
-                 const std::string& help);
+CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* path,
+                         const std::string& help);
 
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default
+// Whole numbers with commas between.
+CLI::Option* AddCounts(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
+                       std::vector<uint64_t>* values, const std::string& help);
+CLI::Option* AddPin(CLI::App& app, bool* pin);
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
 
 }  // namespace tvl

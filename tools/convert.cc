@@ -44,13 +44,6 @@ absl::Status InFile(const std::string& file, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
 }
 
-// By whatever names, links included.
-bool SameFile(const std::string& a, const std::string& b) {
-  struct stat of_a, of_b;
-  return stat(a.c_str(), &of_a) == 0 && stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
-         of_a.st_ino == of_b.st_ino;
-}
-
 uint64_t FileBytes(const std::string& path) {
   struct stat info;
   return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
@@ -152,8 +145,8 @@ void AddTypes(CLI::App& sub, Options* options) {
   sub.add_option_function<std::string>(
          "--recipe",
          [=](const std::string& text) { options->recipe = ValueOf("--recipe", ParseRecipe(text)); },
-         "Types by role, later ones win: embedding, wq, wk, wv, wo, w13, w2, classifier; attention "
-         "is wq to wo, ffn is w13 and w2")
+         "Types by role, later ones win, and all win over the types above: embedding, wq, wk, wv, "
+         "wo, w13, w2, classifier; attention is wq to wo, ffn is w13 and w2")
       ->type_name("ROLE=TYPE,...");
 }
 
@@ -170,15 +163,14 @@ void AddConvert(CLI::App& app, Action* action) {
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16\n"
       "  tvl convert stories15M.bin small.tvl --tokenizer tokenizer.bin --dtype q4 --recipe "
       "embedding=q8,w2=q8");
-  sub->add_option("IN", options->in,
-                  "A llama2.c checkpoint, version 0, 1 or 2 (such as stories15M.bin)")
+  AddFileName(*sub, "IN", &options->in,
+              "A llama2.c checkpoint, version 0, 1 or 2 (such as stories15M.bin)")
       ->required()
       ->type_name("");
-  sub->add_option("OUT", options->out, "The .tvl file to write")->required()->type_name("");
-  sub->add_option("--tokenizer", options->tokenizer,
-                  "The model's llama2.c tokenizer (tokenizer.bin); required")
-      ->required()
-      ->type_name("FILE");
+  AddFileName(*sub, "OUT", &options->out, "The .tvl file to write")->required()->type_name("");
+  AddFileName(*sub, "--tokenizer", &options->tokenizer,
+              "The model's llama2.c tokenizer (tokenizer.bin); required")
+      ->required();
   AddTypes(*sub, options.get());
   AddCount(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
            "Threads to quantise with; changes no byte (default: one per performance core)");

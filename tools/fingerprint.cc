@@ -23,7 +23,7 @@ struct Options {
 };
 
 absl::Status Run(const Options& options) {
-  auto engine = OpenModel<SelectedKernel>(options.model, options.threads);
+  auto engine = OpenModel<SelectedKernel>(options.model, {.threads = options.threads});
   if (!engine.ok()) return engine.status();
   absl::StatusOr<uint64_t> fingerprint = [&] {
     Progress progress("computing");

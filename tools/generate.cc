@@ -1,9 +1,7 @@
 // tvl generate: text from a model, streamed.
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +19,8 @@
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
+#include "tools/percentile.h"
+#include "tools/tuning.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -31,6 +31,7 @@ struct Options {
   std::string prompt;
   uint64_t max_tokens = 256;
   uint64_t threads = 0;
+  bool pin = false;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
   SamplingOptions sampling;
@@ -55,14 +56,6 @@ absl::StatusOr<std::string> ReadStandardInput() {
   return text;
 }
 
-double Percentile(std::vector<float> values, double part) {
-  if (values.empty()) return 0;
-  const size_t index = static_cast<size_t>(std::ceil(part * static_cast<double>(values.size())));
-  auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::max<size_t>(index, 1) - 1);
-  std::nth_element(values.begin(), nth, values.end());
-  return *nth;
-}
-
 std::string Describe(const SamplingOptions& sampling) {
   if (sampling.temperature == 0) return "greedy";
   std::string text;
@@ -72,8 +65,33 @@ std::string Describe(const SamplingOptions& sampling) {
   return absl::StrCat(text, "temperature ", sampling.temperature, ", seed ", sampling.seed);
 }
 
-void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sampling,
-                double load_seconds, const GenerationStats& stats) {
+// The model, with as many threads as were asked for; with those that suit this machine best if it
+// has been tuned; or with the default number. `why` says which, for --stats.
+absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& options,
+                                                             std::string* why) {
+  EngineOptions engine = {.threads = options.threads,
+                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff};
+  *why = "as asked";
+  engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
+    if (choice->threads != 0) return;
+    const absl::StatusOr<Tuning> tuning =
+        FindTuning(std::string(SelectedKernel::kName), reader.BytesPerToken());
+    if (tuning.ok()) {
+      *why = "tuned";
+      choice->threads = tuning->threads;
+      if (tuning->pin) choice->pinning = Pinning::kOn;
+    } else {
+      *why = "default";
+      if (!absl::IsNotFound(tuning.status()))
+        absl::StrAppend(why, "; ignored: ", tuning.status().message());
+    }
+  };
+  return OpenModel<SelectedKernel>(options.model, engine);
+}
+
+void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
+                const SamplingOptions& sampling, double load_seconds,
+                const GenerationStats& stats) {
   double decode_seconds = 0;
   for (const float s : stats.step_seconds) decode_seconds += s;
   const size_t steps = stats.step_seconds.size();
@@ -85,6 +103,7 @@ void PrintStats(const Engine<SelectedKernel>& engine, const SamplingOptions& sam
       absl::StrCat(engine.reader().name(), ", ", FormatBytes(engine.reader().bytes().size())));
   row("backend", absl::StrCat(std::string(SelectedKernel::kName), ", ", engine.threads(),
                               engine.threads() == 1 ? " thread" : " threads"));
+  row("threads", absl::StrCat(engine.threads(), " (", why, engine.pinned() ? ", pinned)" : ")"));
   row("sampling", Describe(sampling));
   row("load", FormatSeconds(load_seconds));
   row("prefill", absl::StrFormat("%s in %s, %.1f tokens/s", FormatTokens(stats.prompt_tokens),
@@ -111,8 +130,10 @@ absl::Status Run(const Options& options) {
     prompt = *std::move(input);
   }
   const Stopwatch loading;
-  auto engine = OpenModel<SelectedKernel>(options.model, options.threads);
+  std::string why;
+  auto engine = Open(options, &why);
   if (!engine.ok()) return engine.status();
+  if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
@@ -140,7 +161,7 @@ absl::Status Run(const Options& options) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
                            session->context() == 1 ? " position" : " positions", ")\n"));
   }
-  if (options.stats) PrintStats(**engine, options.sampling, load_seconds, stats);
+  if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
 }
 
@@ -159,6 +180,10 @@ void AddGenerate(CLI::App& app, Action* action) {
       "predicts; --temperature\n"
       "comes last. By default it is 0, and nothing is drawn.\n"
       "\n"
+      "Without --threads, what 'tvl bench --tune' has found for this machine is used, if it has "
+      "been "
+      "run.\n"
+      "\n"
       "Examples:\n"
       "  tvl generate\n"
       "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
@@ -172,6 +197,7 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
            "New tokens to write at most (default: 256)");
   AddThreads(*sub, &options->threads);
+  AddPin(*sub, &options->pin);
   AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
   AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,

@@ -9,19 +9,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
-#include "core/cpu_features.h"
 #include "core/kv_cache.h"
 #include "core/mapped_file.h"
 #include "core/model_config.h"
 #include "core/run_state.h"
+#include "core/thread_pool.h"
 #include "models/engine.h"
 #include "models/tvl_reader.h"
 #include "tools/command.h"
 #include "tools/output.h"
+#include "tools/read_bandwidth.h"
 #include "tools/units.h"
 
 namespace tvl {
 namespace {
+
+struct Options {
+  std::string path;
+  bool predict = false;
+};
 
 const char* KindName(TokenizerKind kind) {
   switch (kind) {
@@ -100,28 +106,67 @@ void DescribeTensors(const TvlReader& reader, std::string* out) {
   }
 }
 
-void DescribeMemory(const TvlReader& reader, std::string* out) {
+struct MemoryOfRun {
+  uint64_t file;
+  uint64_t cache;
+  uint64_t activations;
+};
+
+MemoryOfRun MemoryFor(const TvlReader& reader) {
   const ModelConfig& c = reader.config();
+  return {reader.bytes().size(), KvCache::BytesFor(c, c.context_length),
+          RunState::BytesFor(c, Engine<SelectedKernel>::SessionType::StateShape(
+                                    c.context_length, ThreadsFor(reader), {}))};
+}
+
+void DescribeMemory(const TvlReader& reader, std::string* out) {
   const size_t threads = ThreadsFor(reader);
-  const uint64_t cache = KvCache::BytesFor(c, c.context_length);
-  const uint64_t activations = RunState::BytesFor(
-      c, Engine<SelectedKernel>::SessionType::StateShape(c.context_length, threads, {}));
-  const uint64_t mapped = reader.bytes().size();
+  const MemoryOfRun memory = MemoryFor(reader);
   const uint64_t resident = ResidentBytes(reader.bytes());
   absl::StrAppend(out, "\nMemory of a run\n");
   Row(out, "weights",
-      absl::StrCat(FormatBytes(mapped), ", mapped: the file itself, shared by all who run it"));
+      absl::StrCat(FormatBytes(memory.file),
+                   ", mapped: the file itself, shared by all who run it"));
   Row(out, "KV cache",
-      absl::StrCat(FormatBytes(cache), " for the full context, taken as it fills"));
+      absl::StrCat(FormatBytes(memory.cache), " for the full context, taken as it fills"));
   Row(out, "activations",
-      absl::StrCat(FormatBytes(activations), " with ", threads,
+      absl::StrCat(FormatBytes(memory.activations), " with ", threads,
                    threads == 1 ? " thread" : " threads"));
   Row(out, "in memory now",
       absl::StrFormat("%s of the file (%.0f%%)", FormatBytes(resident),
-                      100.0 * static_cast<double>(resident) / static_cast<double>(mapped)));
+                      100.0 * static_cast<double>(resident) / static_cast<double>(memory.file)));
 }
 
-absl::Status Run(const std::string& path) {
+// What one number of threads can reach at most: decoding cannot be faster than reading.
+void PredictSpeed(const TvlReader& reader, size_t threads, double seconds, std::string* out) {
+  ThreadPool pool(threads);
+  const double pass = MeasureRead(reader, pool, seconds).better();
+  const double bytes = static_cast<double>(reader.BytesPerToken());
+  Row(out, threads == 1 ? "1 thread" : absl::StrCat(threads, " threads").c_str(),
+      absl::StrFormat("about %.1f tokens/s at most: %.1f GB/s of %s per token", 1 / pass,
+                      bytes / pass / 1e9, FormatBytes(reader.BytesPerToken())));
+}
+
+void Predict(const TvlReader& reader, std::string* out) {
+  constexpr double kSeconds = 2;
+  const size_t threads = ThreadsFor(reader);
+  absl::StrAppend(out, "\nEstimate for this machine, from reading the weights for ",
+                  FormatSeconds(kSeconds), "\n");
+  {
+    // Brings in the file's pages, however long that takes.
+    ThreadPool pool(threads);
+    ReadOnce(reader, pool, ReadLoop::kPlain);
+  }
+  PredictSpeed(reader, 1, threads == 1 ? kSeconds : kSeconds / 2, out);
+  if (threads > 1) PredictSpeed(reader, threads, kSeconds / 2, out);
+  const MemoryOfRun memory = MemoryFor(reader);
+  Row(out, "memory",
+      absl::StrCat("about ", FormatBytes(memory.file + memory.cache + memory.activations),
+                   ": page cache of the file, full KV cache, activations"));
+}
+
+absl::Status Run(const Options& options) {
+  const std::string& path = options.path;
   absl::StatusOr<MappedFile> file = MappedFile::Open(path);
   if (!file.ok()) return file.status();
   absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
@@ -132,22 +177,30 @@ absl::Status Run(const std::string& path) {
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);
   DescribeMemory(*reader, &out);
+  if (options.predict) Predict(*reader, &out);
   return Print(out);
 }
 
 }  // namespace
 
 void AddInspect(CLI::App& app, Action* action) {
-  auto path = std::make_shared<std::string>();
+  auto options = std::make_shared<Options>();
   CLI::App* sub =
       app.add_subcommand("inspect", "Show what a .tvl file holds and what running it takes");
   sub->footer(
-      "Reads the directory, not the weights: it takes no time, however large the file is.\n"
+      "Reads the directory, not the weights: it takes no time, however large the file is. "
+      "--predict "
+      "reads the weights for\n"
+      "two seconds, and what it says is an estimate: memory bounds the speed of large models, and "
+      "other things that of\n"
+      "small ones.\n"
       "\n"
       "Example:\n"
       "  tvl inspect stories15M.tvl");
-  sub->add_option("MODEL", *path, "A .tvl file")->required()->type_name("");
-  sub->callback([path, action] { *action = [path] { return Run(*path); }; });
+  AddFileName(*sub, "MODEL", &options->path, "A .tvl file")->required()->type_name("");
+  sub->add_flag("--predict", options->predict,
+                "Estimate this machine's tokens per second and the memory that a run will need");
+  sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 
 }  // namespace tvl

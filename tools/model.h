@@ -22,10 +22,10 @@ namespace tvl {
 
 inline constexpr char kEmbeddedModelName[] = "the embedded model";
 
-// The model in the file `path`, or the embedded one if that is empty. `threads` 0: the default.
+// The model in the file `path`, or the embedded one if that is empty.
 template <Kernel K>
-absl::StatusOr<std::unique_ptr<Engine<K>>> OpenModel(const std::string& path, size_t threads) {
-  const EngineOptions options = {.threads = threads};
+absl::StatusOr<std::unique_ptr<Engine<K>>> OpenModel(const std::string& path,
+                                                     const EngineOptions& options) {
   if (path.empty()) return Engine<K>::FromBytes(EmbeddedModel(), kEmbeddedModelName, options);
   return Engine<K>::Open(path, options);
 }

@@ -1,10 +1,12 @@
 #include "tools/output.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -38,6 +40,12 @@ absl::Status Print(std::string_view text) {
 
 void EndPrintedLine() {
   if (g_within_line && write(STDOUT_FILENO, "\n", 1) < 0) return;
+}
+
+bool SameFile(const std::string& a, const std::string& b) {
+  struct stat of_a, of_b;
+  return stat(a.c_str(), &of_a) == 0 && stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+         of_a.st_ino == of_b.st_ino;
 }
 
 void PrintNote(std::string_view text) {

@@ -3,6 +3,7 @@
 #ifndef TVL_TOOLS_OUTPUT_H_
 #define TVL_TOOLS_OUTPUT_H_
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -19,6 +20,9 @@ absl::Status Print(std::string_view text);
 
 // Ends the line on standard output if what was printed last did not. Safe in a signal handler.
 void EndPrintedLine();
+
+// Whether these are names of one file, links included. For outputs that must not be inputs.
+bool SameFile(const std::string& a, const std::string& b);
 
 // To standard error. Failures are ignored: there is no one left to tell.
 void PrintNote(std::string_view text);

@@ -120,11 +120,11 @@ absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& path, const Tok
 }
 
 absl::Status Run(const Options& options) {
-  auto model = OpenModel<SelectedKernel>(options.model, options.threads);
+  auto model = OpenModel<SelectedKernel>(options.model, {.threads = options.threads});
   if (!model.ok()) return model.status();
   std::unique_ptr<EngineType> other;
   if (!options.against.empty()) {
-    auto opened = OpenModel<SelectedKernel>(options.against, options.threads);
+    auto opened = OpenModel<SelectedKernel>(options.against, {.threads = options.threads});
     if (!opened.ok()) return opened.status();
     other = *std::move(opened);
     if (absl::Status s = CheckSameVocabulary((*model)->reader(), other->reader()); !s.ok())
@@ -173,7 +173,7 @@ void AddPerplexity(CLI::App& app, Action* action) {
       "Example:\n"
       "  tvl perplexity -m stories15M-q8.tvl --against stories15M.tvl --file tales.txt");
   AddModel(*sub, &options->model);
-  sub->add_option("--file", options->file, "The text, a file; required")
+  AddFileName(*sub, "--file", &options->file, "The text, a file; required")
       ->required()
       ->type_name("TEXT");
   AddFileName(*sub, "--against", &options->against,

@@ -20,11 +20,10 @@
 #include "tools/interrupt.h"
 #include "tools/mapping_fault.h"
 #include "tools/output.h"
+#include "tools/version.h"
 
 namespace tvl {
 namespace {
-
-constexpr char kVersion[] = "0.1.0";
 
 constexpr int kExitBadInput = 1;
 constexpr int kExitUsage = 2;
@@ -134,7 +133,9 @@ int Main(int argc, char** argv) {
       "  tvl generate -p \"Lily and Tom\" --temperature 0.8 --seed 7\n"
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin\n"
       "  tvl generate -m stories15M.tvl --stats\n"
+      "  tvl bench -m stories15M.tvl                  how fast it runs here\n"
       "'tvl SUBCOMMAND --help' says more about each.");
+  app.require_subcommand(0, 1);  // a second one would run instead of the first
   Action action;
   AddGenerate(app, &action);
   AddConvert(app, &action);
@@ -142,6 +143,7 @@ int Main(int argc, char** argv) {
   AddVerify(app, &action);
   AddFingerprint(app, &action);
   AddPerplexity(app, &action);
+  AddBench(app, &action);
   RefuseValuesOfFlags(app);
   try {
     app.parse(argc, argv);

@@ -63,7 +63,7 @@ void AddVerify(CLI::App& app, Action* action) {
       "\n"
       "Example:\n"
       "  tvl verify stories15M.tvl");
-  sub->add_option("MODEL", *path, "A .tvl file")->required()->type_name("");
+  AddFileName(*sub, "MODEL", path.get(), "A .tvl file")->required()->type_name("");
   sub->callback([path, action] { *action = [path] { return Run(*path); }; });
 }
 

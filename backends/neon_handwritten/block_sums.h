@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "backends/neon_handwritten/unroll.h"
@@ -37,9 +38,14 @@ template <WeightType W>
 // RowSums: the sums of four rows of a block. They start from 0 (q8, q4m) or from -8 times the sum
 // of the inputs (q4), which takes back the 8 that is in every quant.
 //
-//   RowSums(start)       start: the same number in all lanes
-//   Add<kPair>(w, x)     adds the products of w with inputs 8 * kPair to 8 * kPair + 7; pair 0
-//   first Sums()               once every pair of the block is added
+//   RowSums(start)    start: the same number in all lanes
+//   Add<kPair>(w, x)  adds the products of w with inputs 8 * kPair on, 8 of them; pair 0 first
+//   Sums()            once every pair of the block is added
+//
+// kPassVectors: how many vectors share one walk over a panel when there are several. With SDOT two:
+// their 8 float sums, 4 registers of inputs and 4 integer sums leave room for the weights. (gcc
+// still spills a few of q4's; with three a tenth of the loop is spills.) Without, one: it takes 8
+// registers of inputs, and the limit are the multiplications, which a second vector does not share.
 #ifdef __ARM_FEATURE_DOTPROD
 
 inline constexpr size_t kPassVectors = 2;
@@ -77,9 +83,10 @@ struct BlockInputs {
   int8x16_t quad[kQuantBlock / 4];
 
   [[gnu::always_inline]] explicit BlockInputs(const int8_t* x) {
-    const int32_t* quads = reinterpret_cast<const int32_t*>(x);
     Unroll<kQuantBlock / 4>([&](auto i) __attribute__((always_inline)) {
-      quad[i] = vreinterpretq_s8_s32(vld1q_dup_s32(quads + i));
+      int32_t four;
+      std::memcpy(&four, x + 4 * i, sizeof(four));
+      quad[i] = vreinterpretq_s8_s32(vdupq_n_s32(four));
     });
   }
 };
@@ -115,7 +122,8 @@ class RowSums {
     if constexpr (W == WeightType::kQ8) {
       return vpaddq_s32(low_, high_);
     } else {
-      return vpadalq_s16(start_, vpaddq_s16(low_, high_));
+      const int16x8_t sums = vpaddq_s16(low_, high_);
+      return W == WeightType::kQ4 ? vpadalq_s16(start_, sums) : vpaddlq_s16(sums);
     }
   }
 

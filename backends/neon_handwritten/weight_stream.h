@@ -26,7 +26,7 @@ inline constexpr size_t kL2Ahead = 12288;
 // these are most often what is multiplied next. Both ways are whole steps, as panels are, so that
 // no step is half in this panel and half behind it.
 //
-// kStepBytes: what is loaded between two calls of Advance.
+// kStepBytes: what is loaded between two calls of Advance or AheadOf.
 template <size_t kStepBytes>
 class WeightStream {
  public:
@@ -41,18 +41,46 @@ class WeightStream {
         l1_ahead_(jump_ == 0 ? kL1Steps : std::min(kL1Steps, bytes)),
         l2_ahead_(jump_ == 0 ? kL2Steps : std::min(kL2Steps, bytes)) {}
 
+  // The lines to ask for while the step at `at` is loaded.
+  class Ahead {
+   public:
+    // Lines [kBegin, kEnd) of the step.
+    template <size_t kBegin, size_t kEnd>
+    [[gnu::always_inline]] void Prefetch() const {
+      // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
+      // then.
+      Unroll<kEnd - kBegin>([&](auto i) __attribute__((always_inline)) {
+        // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses may
+        __builtin_prefetch(reinterpret_cast<const void*>(l1_ + (kBegin + i) * kLineBytes), 0, 0);
+        __builtin_prefetch(reinterpret_cast<const void*>(l2_ + (kBegin + i) * kLineBytes), 0, 2);
+        // NOLINTEND(performance-no-int-to-ptr)
+      });
+    }
+
+    // Emits no instruction. What is asked for from here on is asked for no sooner than what is
+    // loaded through `p`: gcc moves all of a long step's to its top, more than a core has buffers
+    // for.
+    template <typename T>
+    [[gnu::always_inline]] void After(const T* p) {
+      asm("" : "+r"(l1_), "+r"(l2_) : "r"(p));
+    }
+
+   private:
+    friend class WeightStream;
+    uintptr_t l1_;
+    uintptr_t l2_;
+  };
+
+  [[gnu::always_inline]] Ahead AheadOf(const void* at) const {
+    Ahead ahead;
+    ahead.l1_ = Follow(Address(at) + l1_ahead_);
+    ahead.l2_ = Follow(Address(at) + l2_ahead_);
+    return ahead;
+  }
+
   // To be called when the step at `at` is about to be loaded.
   [[gnu::always_inline]] void Advance(const void* at) const {
-    const uintptr_t l1 = Follow(Address(at) + l1_ahead_);
-    const uintptr_t l2 = Follow(Address(at) + l2_ahead_);
-    // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
-    // then.
-    Unroll<kStepBytes / kLineBytes>([&](auto i) __attribute__((always_inline)) {
-      // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses may
-      __builtin_prefetch(reinterpret_cast<const void*>(l1 + i * kLineBytes), 0, 0);
-      __builtin_prefetch(reinterpret_cast<const void*>(l2 + i * kLineBytes), 0, 2);
-      // NOLINTEND(performance-no-int-to-ptr)
-    });
+    AheadOf(at).template Prefetch<0, kStepBytes / kLineBytes>();
   }
 
  private:

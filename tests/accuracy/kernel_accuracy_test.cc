@@ -177,6 +177,20 @@ TYPED_TEST(KernelAccuracyTest, QuantizeActivations) {
   }
 }
 
+// Where blocks begin to count, by numbers and not by the constant that all backends share.
+TYPED_TEST(KernelAccuracyTest, QuantizeActivationsFrom2ToTheMinus100) {
+  QuantizedBuffer out(1, 1);
+  for (const float sign : {1.0f, -1.0f}) {
+    const float least = sign * 0x1p-100f, below = sign * 0x1.fffffep-101f;
+    TypeParam::QuantizeActivations(&least, 1, out.view());
+    EXPECT_EQ(out.scales()[0], 0x1p-100f / 127);
+    EXPECT_EQ(static_cast<float>(out.quants()[0]), sign * 127);
+    TypeParam::QuantizeActivations(&below, 1, out.view());
+    EXPECT_EQ(out.scales()[0], 0);
+    EXPECT_EQ(out.quants()[0], 0);
+  }
+}
+
 // A row of the embedding: widened, or one rounding.
 TYPED_TEST(KernelAccuracyTest, EmbedRow) {
   Random random;

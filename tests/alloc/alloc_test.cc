@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "backends/selected.h"
+#include "core/thread_pool.h"
 #include "core/tile.h"
 #include "gtest/gtest.h"
 #include "models/engine.h"
@@ -88,12 +89,12 @@ TEST(CountingAllocatorTest, CountsOtherThreads) {
   EXPECT_GE(MemoryCalls(MemoryCall::kMalloc), 1u);
 }
 
-// (threads, sampling)
-class AllocTest : public ::testing::TestWithParam<std::tuple<size_t, SamplingOptions>> {};
+// (threads, pinning, sampling)
+class AllocTest : public ::testing::TestWithParam<std::tuple<size_t, Pinning, SamplingOptions>> {};
 
 TEST_P(AllocTest, NothingAfterTheFirstToken) {
-  const auto [threads, sampling] = GetParam();
-  auto engine = OpenModel<SelectedKernel>("", threads);
+  const auto [threads, pinning, sampling] = GetParam();
+  auto engine = OpenModel<SelectedKernel>("", {.threads = threads, .pinning = pinning});
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
@@ -152,6 +153,7 @@ INSTANTIATE_TEST_SUITE_P(All, WeightTypeAllocTest,
 
 INSTANTIATE_TEST_SUITE_P(All, AllocTest,
                          ::testing::Combine(::testing::Values(1, 2),
+                                            ::testing::Values(Pinning::kOff, Pinning::kOn),
                                             ::testing::Values(SamplingOptions(),
                                                               SamplingOptions{.temperature = 0.8f},
                                                               SamplingOptions{.top_k = 40,

@@ -19,6 +19,17 @@ for word in "version 1.0" "architecture" "llama" "512 positions" "tied" "llama2.
   expect_stdout_has "$word"
 done
 
+# --predict adds an estimate, and says that it is one.
+run $tvl inspect --predict $model
+expect_code 0
+expect_no_stderr
+for word in "2 x 512 x 192" "Estimate for this machine" "1 thread " "tokens/s at most" "of 5.66 MB per token" "memory "; do
+  expect_stdout_has "$word"
+done
+run $tvl inspect $model
+expect_code 0
+grep -q "Estimate" "$out" && failed "expected no estimate unless asked for"
+
 # The offset that inspect gives for a tensor.
 offset_of() { awk -v name="$1" '$1 == name { gsub(",", "", $(NF - 1)); print $(NF - 1) }' "$out"; }
 wo=$(offset_of layers.2.wo)

@@ -60,6 +60,8 @@ class QuantizedTest : public ::testing::Test {
                          actual.quants().size() - blocks * kQuantBlock));
     ASSERT_TRUE(IsPoison(actual.scales().data() + blocks,
                          (actual.scales().size() - blocks) * sizeof(float)));
+    ASSERT_TRUE(
+        IsPoison(actual.sums().data() + blocks, (actual.sums().size() - blocks) * sizeof(int32_t)));
     ASSERT_TRUE(actual.GuardsIntact());
   }
 
@@ -128,6 +130,29 @@ TYPED_TEST_P(QuantizedTest, ActivationsAtEveryEdge) {
         ASSERT_NO_FATAL_FAILURE(this->ExpectQuantizedEqual(x, 1));
       }
     }
+  }
+}
+
+// As the threads that compute a vector do it: block by block, each between the others' work, the
+// last first.
+TYPED_TEST_P(QuantizedTest, ActivationsBlockByBlock) {
+  Random random;
+  for (const size_t n : {32, 50, 64, 97, 172}) {
+    std::vector<float> x(n);
+    FillWith(Fill::kNormal, random, x);
+    QuantizedBuffer expected(1, n), actual(1, n);
+    ScalarReference::QuantizeActivations(x.data(), n, expected.view());
+    for (size_t b = (n + kQuantBlock - 1) / kQuantBlock; b-- > 0;) {
+      const size_t first = b * kQuantBlock, left = n - first;
+      TypeParam::QuantizeActivations(x.data() + first, left < kQuantBlock ? left : kQuantBlock,
+                                     actual.view().FromBlock(b));
+    }
+    for (size_t i = 0; i < expected.quants().size(); ++i)
+      ASSERT_EQ(int{expected.quants()[i]}, int{actual.quants()[i]}) << n << " quant " << i;
+    ASSERT_TRUE(AllEqual(expected.scales().span(), actual.scales().span())) << n;
+    for (size_t b = 0; b < expected.sums().size(); ++b)
+      ASSERT_EQ(expected.sums()[b], actual.sums()[b]) << n << " block " << b;
+    ASSERT_TRUE(actual.GuardsIntact());
   }
 }
 
@@ -220,11 +245,16 @@ TYPED_TEST_P(QuantizedTest, GemmOfEveryNumberOfTokens) {
   for (const WeightType type : kQuantizedTypes) {
     for (const size_t cols : {1, 64, 172, 260}) {
       for (const size_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 17, 24, 25, 33}) {
-        SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << cols);
-        const OwnedTiles w(type, 33, cols, Fill::kNormal, random);
-        QuantizedBuffer x = this->Inputs(tokens, cols, Fill::kSpecial, random);
-        ASSERT_NO_FATAL_FAILURE(
-            this->ExpectProductEqual(w.view(), {0, w.view().panels()}, x.view(), tokens));
+        // A NaN in a block makes all of a token's products NaN: kSpecial shows that it stays with
+        // its token, kCancelling all else.
+        for (const Fill inputs : {Fill::kCancelling, Fill::kSpecial}) {
+          SCOPED_TRACE(::testing::Message()
+                       << WeightTypeName(type) << " " << cols << " by " << FillName(inputs));
+          const OwnedTiles w(type, 33, cols, Fill::kNormal, random);
+          QuantizedBuffer x = this->Inputs(tokens, cols, inputs, random);
+          ASSERT_NO_FATAL_FAILURE(
+              this->ExpectProductEqual(w.view(), {0, w.view().panels()}, x.view(), tokens));
+        }
       }
     }
   }
@@ -250,9 +280,9 @@ TYPED_TEST_P(QuantizedTest, EmbeddingRows) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(QuantizedTest, ActivationsOfEveryLengthAndKind, ActivationsAtEveryEdge,
-                            GemvOfEveryShape, GemvOfEveryKindOfNumber, SumsDoNotSaturate,
-                            EveryRangeOfPanelsAndGapsBetweenThem, InterleavedPairs,
-                            GemmOfEveryNumberOfTokens, EmbeddingRows);
+                            ActivationsBlockByBlock, GemvOfEveryShape, GemvOfEveryKindOfNumber,
+                            SumsDoNotSaturate, EveryRangeOfPanelsAndGapsBetweenThem,
+                            InterleavedPairs, GemmOfEveryNumberOfTokens, EmbeddingRows);
 
 }  // namespace tvl::testing
 

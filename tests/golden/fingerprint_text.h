@@ -16,7 +16,7 @@ namespace tvl {
 // What `tvl fingerprint` prints; an error's text if it fails.
 template <Kernel K>
 std::string FingerprintText(const std::string& model, size_t threads, uint64_t prefill_chunk) {
-  auto engine = OpenModel<K>(model, threads);
+  auto engine = OpenModel<K>(model, {.threads = threads});
   if (!engine.ok()) return engine.status().ToString();
   FingerprintOptions options;
   options.prefill_chunk = prefill_chunk;

@@ -19,7 +19,7 @@ namespace tvl {
 namespace {
 
 TEST(Stories260kGoldenTest, Text) {
-  auto engine = OpenModel<SelectedKernel>(ConvertCheckpoint(WeightType::kF32), 2);
+  auto engine = OpenModel<SelectedKernel>(ConvertCheckpoint(WeightType::kF32), {.threads = 2});
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();

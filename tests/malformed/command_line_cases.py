@@ -17,7 +17,7 @@ def make(good, checkpoint, tokenizer):
     def refused(line, *says):
         add(line.split(), *says, code=1)
 
-    usage("", "expected a command: generate, convert, inspect, verify, fingerprint or perplexity")
+    usage("", "expected a command: generate, convert, inspect, verify, fingerprint, perplexity or bench")
     usage("nonsense", "there is no command nonsense")
     usage("model.tvl", "there is no command model.tvl")
     usage("nonsense generate", "there is no command nonsense")
@@ -47,7 +47,18 @@ def make(good, checkpoint, tokenizer):
     usage("convert in.bin out.tvl --tokenizer tok.bin --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
     usage("convert in.bin out.tvl more --tokenizer tok.bin", "unexpected argument: more")
     usage("generate -m", "--model: expected exactly one value")
-    add(["generate", "-m", ""], "--model: expected the name of a file, found ''", "--help')")
+    usage("generate inspect model.tvl", "unexpected arguments: inspect model.tvl (see 'tvl generate ")
+    usage("inspect model.tvl generate", "unexpected argument: generate")
+    for name, line in [
+        ("--model", ["generate", "-m", ""]),
+        ("MODEL", ["inspect", ""]),
+        ("MODEL", ["verify", ""]),
+        ("IN", ["convert", "", "out.tvl", "--tokenizer", "tok.bin"]),
+        ("OUT", ["convert", "in.bin", "", "--tokenizer", "tok.bin"]),
+        ("--tokenizer", ["convert", "in.bin", "out.tvl", "--tokenizer", ""]),
+        ("--file", ["perplexity", "--file", ""]),
+    ]:
+        add(line, "tvl: %s: expected the name of a file, found ''" % name, "--help')")
     usage("generate -m model.tvl --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
     usage("generate -m model.tvl --max-tokens -1", "--max-tokens: expected a whole number", "found '-1'")
     usage("generate -m model.tvl --max-tokens 1e3", "--max-tokens: expected a whole number", "found '1e3'")
@@ -58,6 +69,8 @@ def make(good, checkpoint, tokenizer):
     usage("generate -m model.tvl --prefill-chunk 0", "--prefill-chunk: expected a whole number", "found '0'")
     usage("perplexity", "--file is required")
     usage("perplexity --file tok.bin --context 1", "--context: expected a whole number from 2 to", "found '1'")
+    usage("bench --threads 1,0", "--threads: expected whole numbers from 1 to", "found '1,0'")
+    usage("bench --tune --pin", "--tune")
     usage("fingerprint --threads 99999999999999999999", "--threads: expected a whole number", "found '99999999999999999999'")
 
     refused("generate -m missing.tvl", "missing.tvl", "No such file")
@@ -81,4 +94,9 @@ def make(good, checkpoint, tokenizer):
     refused("perplexity -m model.tvl --file empty.txt", "empty.txt: the file is empty")
     refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: magic")
     refused("perplexity --file tok.bin --against model.tvl", "model.tvl: expected the vocabulary of the embedded model")
+    refused("bench -m missing.tvl", "missing.tvl", "No such file")
+    refused("bench -m model.tvl --json ./model.tvl", "model.tvl: the output would replace the model")
+    refused("bench -m model.tvl --json folder", "folder: expected a regular file", "found a directory")
+    refused("bench -m model.tvl --json missing/bench.json", "missing/bench.json", "No such file")
+    refused("inspect --predict missing.tvl", "missing.tvl", "No such file")
     return cases

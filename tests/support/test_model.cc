@@ -135,17 +135,18 @@ MappedFile OpenOrDie(const std::string& path) {
 
 }  // namespace
 
-std::string TempTvl::Write(const ModelSource& model, WeightType type,
+std::string TempTvl::Write(const ModelSource& model, const Recipe& types,
                            const std::string& tokenizer_section) {
   std::string path = UniqueTempPath();
   TvlWriteOptions options;
-  options.types = type;
+  options.types = types;
   EXPECT_EQ(WriteTvl(model, tokenizer_section, path, options), absl::OkStatus());
   return path;
 }
 
-TempTvl::TempTvl(const ModelSource& model, WeightType type, const std::string& tokenizer_section)
-    : path_(Write(model, type, tokenizer_section)), file_(OpenOrDie(path_)) {}
+TempTvl::TempTvl(const ModelSource& model, const Recipe& types,
+                 const std::string& tokenizer_section)
+    : path_(Write(model, types, tokenizer_section)), file_(OpenOrDie(path_)) {}
 
 TempTvl::~TempTvl() { unlink(path_.c_str()); }
 

@@ -10,6 +10,7 @@
 
 #include "core/mapped_file.h"
 #include "core/tile.h"
+#include "models/recipe.h"
 #include "models/tvl_writer.h"
 
 namespace tvl::testing {
@@ -59,7 +60,7 @@ class TestModel {
 class TempTvl {
  public:
   // Fails the test if the file cannot be written.
-  explicit TempTvl(const ModelSource& model, WeightType type = WeightType::kF32,
+  explicit TempTvl(const ModelSource& model, const Recipe& types = WeightType::kF32,
                    const std::string& tokenizer_section = "");
   ~TempTvl();
   TempTvl(const TempTvl&) = delete;
@@ -69,7 +70,7 @@ class TempTvl {
   std::span<const std::byte> bytes() const { return file_.bytes(); }
 
  private:
-  static std::string Write(const ModelSource& model, WeightType type,
+  static std::string Write(const ModelSource& model, const Recipe& types,
                            const std::string& tokenizer_section);
 
   std::string path_;

@@ -25,6 +25,7 @@ _LIBRARIES = {
     "gtest": _library("libgtest-dev", "googletest", "gtest"),
     "gtest_main": _library("libgtest-dev", "googletest", "gtest_main"),
     "highway": _library("libhwy-dev", "highway", "libhwy"),
+    "nlohmann_json": _library("nlohmann-json3-dev", "nlohmann-json", "nlohmann_json"),
     "xxhash": _library("libxxhash-dev", "xxhash", "libxxhash"),
 }
 
@@ -39,8 +40,8 @@ _DEFINES = {
     ("highway", "x86_64"): ["HWY_COMPILE_ONLY_STATIC"],
 }
 
-# Debian's CLI11 is one package of headers for all architectures.
-_HEADER_ONLY = ["libcli11-dev"]
+# Packages of headers, one for all architectures.
+_HEADER_ONLY = ["libcli11-dev", "nlohmann-json3-dev"]
 
 # With --config=libcxx GoogleTest is built from the package's sources: a library made for another C++
 # standard library cannot be linked. Abseil has no such package, and what needs it is not linked then.

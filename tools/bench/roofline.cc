@@ -9,8 +9,6 @@
 // model the ratio to the first one's tokens per second.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -18,65 +16,16 @@
 #include <vector>
 
 #include "backends/selected.h"
-#include "core/mapped_file.h"
 #include "core/thread_pool.h"
-#include "core/tile.h"
 #include "models/engine.h"
 #include "samplers/greedy.h"
+#include "tools/read_bandwidth.h"
+#include "tools/units.h"
 
 namespace tvl {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using EngineType = Engine<SelectedKernel>;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Sums 64-bit words, four lines at a time: as plain as a read can be, compiled with the build's
-// -march. kPrefetch asks for lines ahead as the kernels do; where the hardware's own prefetcher
-// stops at every page, that is the higher roof.
-template <bool kPrefetch>
-uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
-  constexpr size_t kChains = 4 * kLineBytes / sizeof(uint64_t);
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(data);
-  uint64_t sums[kChains] = {};
-  for (size_t i = 0; i + kChains <= bytes / sizeof(uint64_t); i += kChains) {
-    if constexpr (kPrefetch) {
-      for (size_t line = 0; line < 4; ++line) {
-        const std::byte* at = reinterpret_cast<const std::byte*>(words + i) + line * kLineBytes;
-        __builtin_prefetch(at + 2048, 0, 3);
-        __builtin_prefetch(at + 12288, 0, 2);
-      }
-    }
-    for (size_t c = 0; c < kChains; ++c) sums[c] += words[i + c];
-  }
-  uint64_t total = 0;
-  for (const uint64_t sum : sums) total += sum;
-  return total;
-}
-
-// Reads what one token reads, each thread its contiguous share of every tensor in whole units of 32
-// rows.
-template <bool kPrefetch>
-double ReadOnce(const TvlReader& reader, ThreadPool& pool, std::vector<uint64_t>& sinks) {
-  const Clock::time_point start = Clock::now();
-  pool.Run([&](const ThreadPool::Worker& worker) {
-    uint64_t sink = 0;
-    for (const TensorInfo& tensor : reader.tensors()) {
-      if (!reader.IsReadPerToken(tensor)) continue;
-      const size_t units = std::max<size_t>(1, PanelCount(tensor.rows) / kPanelsPerUnit);
-      const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
-      const auto [begin, end] = worker.Share(units);
-      const size_t last = end == units ? tensor.data.size() : end * unit_bytes;
-      sink +=
-          LoadAndAdd<kPrefetch>(tensor.data.data() + begin * unit_bytes, last - begin * unit_bytes);
-    }
-    sinks[worker.index() * 8] = sink;
-  });
-  return SecondsSince(start);
-}
 
 struct Measured {
   std::unique_ptr<EngineType> engine;
@@ -90,11 +39,11 @@ absl::Status DecodeRound(Measured& m, int tokens) {
   EngineType::SessionType& session = m.session[0];
   session.Rewind(0);
   if (absl::Status s = session.Step(1); !s.ok()) return s;
-  const Clock::time_point start = Clock::now();
+  const Stopwatch watch;
   for (int i = 0; i < tokens; ++i) {
     if (absl::Status s = session.Step(Greedy().Sample(session.logits())); !s.ok()) return s;
   }
-  m.best_token = std::min(m.best_token, SecondsSince(start) / tokens);
+  m.best_token = std::min(m.best_token, watch.seconds() / tokens);
   return absl::OkStatus();
 }
 
@@ -112,15 +61,14 @@ absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threa
     all[i].best_token = 1e30;
   }
   ThreadPool pool(threads);
-  std::vector<uint64_t> sinks(threads * 8);
   for (int round = 0; round < rounds; ++round) {
     for (Measured& m : all) {
       // Means of a round, as for decoding: the best single pass would be a luckier number.
       const int passes = std::max(1, tokens / 4);
       double plain = 0, ahead = 0;
       for (int i = 0; i < passes; ++i) {
-        plain += ReadOnce<false>(m.engine->reader(), pool, sinks);
-        ahead += ReadOnce<true>(m.engine->reader(), pool, sinks);
+        plain += ReadOnce(m.engine->reader(), pool, ReadLoop::kPlain);
+        ahead += ReadOnce(m.engine->reader(), pool, ReadLoop::kAhead);
       }
       m.best_plain = std::min(m.best_plain, plain / passes);
       m.best_ahead = std::min(m.best_ahead, ahead / passes);

@@ -1,0 +1,155 @@
+#!/bin/bash
+# bench_test.sh TVL: tvl bench, with and without --tune. Shapes and files; speeds are nobody's promise.
+. tests/cli/testing.sh "$1"
+
+json=$scratch/bench.json
+
+# check_json THREADS PROMPTS GENERATED: the shape of the file, and numbers that hang together.
+check_json() {
+  python3 - "$json" "$1" "$2" "$3" <<'END' || failed "expected another file"
+import json, math, sys
+
+KEYS = """threads prompt_tokens generated_tokens prefill_tok_s decode_tok_s p50_ms p90_ms p99_ms max_ms ttft_ms load_ms
+          read_gb_s decode_gb_s percent_of_read peak_rss_mb""".split()
+report = json.load(open(sys.argv[1]))
+threads, prompts = [[int(n) for n in text.split(",")] for text in sys.argv[2:4]]
+assert set(report) == {"machine", "model", "backend", "version", "runs"}, report
+assert all(isinstance(report[key], str) and report[key] for key in report if key != "runs"), report
+runs = report["runs"]
+assert [(r["threads"], r["prompt_tokens"]) for r in runs] == [(t, p) for t in threads for p in prompts], runs
+for r in runs:
+    assert set(r) == set(KEYS), r
+    assert all(math.isfinite(r[key]) and r[key] > 0 for key in KEYS), r
+    assert all(isinstance(r[key], int) for key in KEYS[:3]), r
+    assert r["generated_tokens"] == int(sys.argv[4]), r
+    assert r["p50_ms"] <= r["p90_ms"] <= r["p99_ms"] <= r["max_ms"], r
+    assert math.isclose(r["percent_of_read"], 100 * r["decode_gb_s"] / r["read_gb_s"], rel_tol=1e-6), r
+END
+}
+
+run $tvl bench --threads 1,2 --prompt 3,16 --generate 8 --rounds 1 --json "$json"
+expect_code 0
+expect_no_stderr
+check_json 1,2 3,16 8
+for word in "machine " "model      the embedded model, 5.73 MB, " "backend " "footprint " "prefill tok/s" "decode tok/s" \
+  "read GB/s" "of read" "1st token ms" "load ms" "p50 ms" "p90 ms" "p99 ms" "max ms" "p99/p50" "idle loop" "peak memory MB"; do
+  expect_stdout_has "$word"
+done
+grep -qE "^footprint  .* to decode: (fits the last-level cache of|does not fit the last-level cache of|unknown)" "$out" ||
+  failed "expected it to say whether the footprint fits the cache"
+[ "$(grep -cE '^ +[12] +(3|16) +8 ' "$out")" = 4 ] || failed "expected four rows of speeds"
+[ "$(grep -cE '^ +[12] +(3|16) +[0-9]+\.' "$out")" = 4 ] || failed "expected four rows of latencies"
+ls -A "$scratch" | grep -q tmp && failed "a temporary file was left behind"
+
+# An older file is replaced; without --json nothing is written.
+run $tvl bench --threads 1 --prompt 2 --generate 1 --rounds 2 --json "$json" --pin
+expect_code 0
+check_json 1 2 1
+grep -q . "$err" && { grep -q "^tvl: this system does not let" "$err" || failed "expected nothing else on stderr"; }
+
+# What does not fit the context is cut, with a note.
+python3 tests/cli/make_checkpoint.py small "$scratch/small.bin" "$scratch/tok.bin"
+run $tvl convert "$scratch/small.bin" "$scratch/small.tvl" --tokenizer "$scratch/tok.bin"
+run $tvl bench -m "$scratch/small.tvl" --threads 1 --rounds 1 --json "$json"
+expect_code 0
+check_json 1 16,64 64
+[ "$(wc -l <"$err")" = 3 ] || failed "expected three notes"
+for what in "a prompt of 256 tokens is" "a prompt of 512 tokens is" "128 new tokens are"; do
+  grep -qxF "tvl: $what cut to the model's context of 64 positions" "$err" || failed "expected a note: $what"
+done
+run $tvl bench -m "$scratch/small.tvl" --threads 3 --prompt 64 --generate 64 --rounds 1 --json "$json"
+expect_code 0
+expect_no_stderr
+check_json 3 64 64
+
+# usage_error WITHIN ARGUMENT...
+usage_error() {
+  local within=$1
+  shift
+  run $tvl bench "$@"
+  expect_code 2
+  expect_no_stdout
+  expect_error "$within"
+}
+for value in 0 1, ,1 1,,2 1025 -1 1.5 x ""; do
+  usage_error "--threads: expected whole numbers from 1 to 1024 with commas between, found '$value'" --threads "$value"
+done
+usage_error "--prompt: expected whole numbers from 1 to " --prompt 0
+usage_error "--generate: expected a whole number from 1 to " --generate 0
+usage_error "--rounds" --rounds 0
+usage_error "--json: expected the name of a file, found ''" --json ""
+for option in "--threads 1" "--prompt 1" "--generate 1" "--rounds 1" "--pin" "--json x"; do
+  usage_error "--tune" --tune $option
+done
+
+# Where the file cannot be written, that is said before anything is measured.
+run $tvl bench --json "$scratch/no_folder/bench.json"
+expect_refused "no_folder/bench.json: No such file"
+run $tvl bench --json "$scratch"
+expect_refused "a directory"
+run $tvl bench -m "$scratch/small.tvl" --json "$scratch/small.tvl"
+expect_refused "small.tvl: the output would replace the model"
+run $tvl bench -m "$scratch/missing.tvl"
+expect_refused "missing.tvl"
+run $tvl bench -m "$scratch/missing.tvl" --tune
+expect_refused "missing.tvl"
+
+# --tune keeps its result where generate finds it.
+export XDG_CACHE_HOME=$scratch/cache
+tuning=$XDG_CACHE_HOME/tvl/tuning.json
+threads_row() { sed -n 's/^threads  *//p' "$err"; }
+run $tvl generate -n 1 --stats
+threads_row | grep -qxE '[0-9]+ \(default\)' || failed "expected the default number of threads"
+[ ! -e "$XDG_CACHE_HOME" ] || failed "expected nothing in the cache"
+run $tvl bench --tune
+expect_code 0
+expect_no_stderr
+grep -qE '^1 thread +[0-9.]+ tokens/s$' "$out" || failed "expected a row for one thread"
+grep -qxE "best: [0-9]+ threads?(, pinned)?; kept in $tuning" "$out" || failed "expected the best"
+best=$(sed -n 's/^best: \([0-9]*\) .*/\1/p' "$out")
+run $tvl generate -n 1 --stats
+threads_row | grep -qxE "$best \(tuned(, pinned)?\)" || failed "expected what was tuned"
+run $tvl generate -n 1 --stats -t 3
+threads_row | grep -qxE "3 \(as asked\)" || failed "expected what was asked for"
+text="Once upon a time, there was a little girl named Lily."
+run $tvl generate -p "Once upon a time" -n 10
+expect_code 0
+expect_no_stderr
+expect_stdout_has "${text%.}"
+
+# A change of the file shows; another model's size, or a damaged file, leaves the default.
+sed -i "s/\"threads\": [0-9]*/\"threads\": 1/; s/\"pin\": [a-z]*/\"pin\": false/" "$tuning"
+run $tvl generate -n 1 --stats
+[ "$(threads_row)" = "1 (tuned)" ] || failed "expected one thread"
+run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
+threads_row | grep -qx '[0-9]* (default)' || failed "expected the default for a model of another size"
+echo '{"version": 1, "tunings": 7}' >"$tuning"
+run $tvl generate -p "Once upon a time" -n 10
+expect_code 0
+expect_no_stderr
+expect_stdout_has "${text%.}"
+run $tvl generate -n 1 --stats
+expect_code 0
+threads_row | grep -q "(default; ignored: $tuning: not a tuning file: " || failed "expected it to say that the file is ignored"
+run $tvl bench --tune -m "$scratch/small.tvl"
+expect_code 0
+run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
+threads_row | grep -q "(tuned" || failed "expected the damaged file to be replaced"
+
+# Nowhere to keep it.
+: >"$scratch/file"
+XDG_CACHE_HOME=$scratch/file run $tvl bench --tune -m "$scratch/small.tvl"
+expect_refused "cannot make the folder $scratch/file/tvl"
+XDG_CACHE_HOME="" HOME="" run $tvl bench --tune
+expect_refused "neither XDG_CACHE_HOME nor HOME names a folder"
+XDG_CACHE_HOME="" HOME="" run $tvl generate -n 1
+expect_code 0
+expect_no_stderr
+
+# generate --pin changes no text.
+run $tvl generate -p "Once upon a time" -n 10 -t 2 --pin --stats
+expect_code 0
+expect_stdout_has "${text%.}"
+threads_row | grep -qxE '2 \(as asked(, pinned)?\)' || failed "expected two threads"
+
+finish

@@ -1,0 +1,33 @@
+// How fast this machine reads the weights of a model: the roof that decoding is measured by.
+#ifndef TVL_TOOLS_READ_BANDWIDTH_H_
+#define TVL_TOOLS_READ_BANDWIDTH_H_
+
+#include <algorithm>
+
+#include "core/thread_pool.h"
+#include "models/tvl_reader.h"
+
+namespace tvl {
+
+// Two loops that load and add, as plain as a read can be. kAhead asks for lines ahead as the
+// kernels do; where the hardware's own prefetcher stops at every page, that is the higher roof.
+enum class ReadLoop { kPlain, kAhead };
+
+// Seconds that it takes to read once, from the mapped file, what decoding a token reads: each
+// thread of `pool` its contiguous share of every tensor in whole units of 32 rows.
+double ReadOnce(const TvlReader& reader, ThreadPool& pool, ReadLoop loop);
+
+// Of one pass, on average.
+struct ReadSeconds {
+  double plain = 0;
+  double ahead = 0;
+
+  double better() const { return std::min(plain, ahead); }
+};
+
+// Passes of both loops in turn, for about `seconds` and once at least.
+ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double seconds);
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_READ_BANDWIDTH_H_

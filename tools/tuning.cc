@@ -1,0 +1,153 @@
+#include "tools/tuning.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "core/mapped_file.h"
+#include "models/atomic_file.h"
+#include "nlohmann/json.hpp"
+#include "tools/machine.h"
+
+namespace tvl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormatVersion = 1;
+constexpr size_t kMaxBytes = size_t{1} << 20;
+constexpr size_t kMaxEntries = 256;
+
+struct Entry {
+  TuningKey key;
+  Tuning tuning;
+};
+
+Json ToJson(const Entry& e) {
+  return {{"machine", e.key.machine},    {"cores", e.key.cores},
+          {"backend", e.key.backend},    {"bytes_per_token", e.key.bytes_per_token},
+          {"threads", e.tuning.threads}, {"pin", e.tuning.pin}};
+}
+
+// Nullopt for what ToJson would not have written.
+std::optional<Entry> FromJson(const Json& json) {
+  const auto field = [&](const char* name) {
+    return json.is_object() ? json.value(name, Json()) : Json();
+  };
+  const Json machine = field("machine"), cores = field("cores"), backend = field("backend"),
+             bytes = field("bytes_per_token"), threads = field("threads"), pin = field("pin");
+  if (!machine.is_string() || !backend.is_string() || !pin.is_boolean()) return std::nullopt;
+  if (!cores.is_number_unsigned() || !bytes.is_number_unsigned() || !threads.is_number_unsigned())
+    return std::nullopt;
+  Entry e = {{machine.get<std::string>(), cores.get<size_t>(), backend.get<std::string>(),
+              bytes.get<uint64_t>()},
+             {threads.get<size_t>(), pin.get<bool>()}};
+  if (e.tuning.threads < 1 || e.tuning.threads > e.key.cores) return std::nullopt;
+  return e;
+}
+
+absl::Status NoTuningFile(const std::string& path, const char* why) {
+  return absl::DataLossError(absl::StrCat(path, ": not a tuning file: ", why));
+}
+
+absl::StatusOr<std::vector<Entry>> Read(const std::string& path) {
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (!file.ok()) return file.status();
+  if (file->bytes().size() > kMaxBytes) return NoTuningFile(path, "it is too large");
+  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()),
+                              file->bytes().size());
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return NoTuningFile(path, "it holds no JSON object");
+  if (json.value("version", Json()) != kFormatVersion)
+    return NoTuningFile(path, "its version is another");
+  const Json list = json.value("tunings", Json());
+  if (!list.is_array() || list.size() > kMaxEntries)
+    return NoTuningFile(path, "it holds no list of tunings");
+  std::vector<Entry> entries;
+  for (const Json& item : list) {
+    std::optional<Entry> entry = FromJson(item);
+    if (!entry) return NoTuningFile(path, "a tuning in it is damaged");
+    entries.push_back(*std::move(entry));
+  }
+  return entries;
+}
+
+// From the environment; empty if it is not set or not a path that means the same everywhere.
+std::string FolderFrom(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && value[0] == '/' ? value : "";
+}
+
+}  // namespace
+
+TuningKey TuningKeyFor(const std::string& backend, uint64_t bytes_per_token) {
+  const uint64_t below = std::bit_floor(bytes_per_token);
+  const uint64_t nearest = bytes_per_token - below < below / 2 ? below : 2 * below;
+  return {CpuName(), CoreCount(), backend, nearest};
+}
+
+absl::StatusOr<std::string> TuningPath() {
+  std::string folder = FolderFrom("XDG_CACHE_HOME");
+  if (folder.empty()) {
+    const std::string home = FolderFrom("HOME");
+    if (home.empty()) {
+      return absl::FailedPreconditionError(
+          "neither XDG_CACHE_HOME nor HOME names a folder to keep the tuning in");
+    }
+    folder = CacheFolderOf(home);
+  }
+  return folder + "/tvl/tuning.json";
+}
+
+absl::StatusOr<Tuning> FindTuning(const std::string& backend, uint64_t bytes_per_token) {
+  const absl::StatusOr<std::string> path = TuningPath();
+  if (!path.ok()) return absl::NotFoundError(path.status().message());
+  const absl::StatusOr<std::vector<Entry>> entries = Read(*path);
+  if (!entries.ok()) return entries.status();
+  // Only now, as asking for the CPU's name takes a while.
+  const TuningKey key = TuningKeyFor(backend, bytes_per_token);
+  for (const Entry& entry : *entries) {
+    if (entry.key == key) return entry.tuning;
+  }
+  return absl::NotFoundError(absl::StrCat(*path, ": no tuning for this machine and model"));
+}
+
+absl::StatusOr<std::string> SaveTuning(const TuningKey& key, const Tuning& tuning) {
+  const absl::StatusOr<std::string> path = TuningPath();
+  if (!path.ok()) return path.status();
+  const std::filesystem::path folder = std::filesystem::path(*path).parent_path();
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot make the folder ", folder.string(), ": ", error.message()));
+  }
+  std::vector<Entry> entries = {{key, tuning}};
+  if (const auto before = Read(*path); before.ok()) {
+    for (const Entry& entry : *before) {
+      if (entry.key != key && entries.size() < kMaxEntries) entries.push_back(entry);
+    }
+  }
+  Json list = Json::array();
+  for (const Entry& entry : entries) list.push_back(ToJson(entry));
+  const Json json = {{"version", kFormatVersion}, {"tunings", list}};
+  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(*path);
+  if (!file.ok()) return file.status();
+  if (absl::Status s = file->WriteAt(0, std::as_bytes(std::span(text))); !s.ok()) return s;
+  if (absl::Status s = file->Commit(); !s.ok()) return s;
+  return *path;
+}
+
+}  // namespace tvl

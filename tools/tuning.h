@@ -1,0 +1,48 @@
+// What tvl bench --tune found out, kept in the user's cache folder for tvl generate.
+#ifndef TVL_TOOLS_TUNING_H_
+#define TVL_TOOLS_TUNING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tvl {
+
+struct Tuning {
+  size_t threads = 1;
+  bool pin = false;
+};
+
+// What is best depends on the machine, on the kernels, and on the model's size, but hardly on
+// anything else of it.
+struct TuningKey {
+  std::string machine;  // the CPU's name
+  size_t cores = 1;     // that this process may use
+  std::string backend;
+  uint64_t bytes_per_token = 0;  // the nearest power of two
+
+  friend bool operator==(const TuningKey&, const TuningKey&) = default;
+};
+
+// The key on this machine.
+TuningKey TuningKeyFor(const std::string& backend, uint64_t bytes_per_token);
+
+// $XDG_CACHE_HOME/tvl/tuning.json, or else in the system's cache folder below $HOME.
+// FailedPrecondition if neither names a folder.
+absl::StatusOr<std::string> TuningPath();
+
+// What the file says of a model on this machine. NotFound if there is no file or it does not speak
+// of it; any other error means that the file is damaged or not a tuning file, in one sentence that
+// names it.
+absl::StatusOr<Tuning> FindTuning(const std::string& backend, uint64_t bytes_per_token);
+
+// Adds to the file, or replaces what it says for this key. A file that is not readable as one is
+// replaced as a whole. Returns the path.
+absl::StatusOr<std::string> SaveTuning(const TuningKey& key, const Tuning& tuning);
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_TUNING_H_
