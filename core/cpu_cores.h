@@ -30,7 +30,7 @@ class CorePin {
 
  private:
   bool ok_ = false;
-  [[maybe_unused]] long thread_ = 0;  // not on every system
+  [[maybe_unused]] int thread_ = 0;  // not on every system
   std::vector<int> before_;
 };
 

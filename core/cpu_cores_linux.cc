@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <tuple>
@@ -30,21 +32,22 @@ class File {
 };
 
 // The number in a file; 0 without one.
-long ReadNumber(const std::string& path) {
+int64_t ReadNumber(const std::string& path) {
   const File file(path);
-  long value = 0;
-  return file.get() != nullptr && std::fscanf(file.get(), "%ld", &value) == 1 ? value : 0;
+  int64_t value = 0;
+  return file.get() != nullptr && std::fscanf(file.get(), "%" SCNd64, &value) == 1 ? value : 0;
 }
 
 // A list as "0-3,8,10-11"; empty without the file.
 std::vector<int> ReadList(const std::string& path) {
-  constexpr long kMax = 1 << 16;
+  constexpr int64_t kMax = 1 << 16;
   const File file(path);
   std::vector<int> list;
-  long first, last;
-  while (file.get() != nullptr && std::fscanf(file.get(), "%ld", &first) == 1) {
-    if (std::fscanf(file.get(), "-%ld", &last) != 1) last = first;
-    for (long i = first; i <= std::min(last, kMax); ++i) list.push_back(static_cast<int>(i));
+  int64_t first, last;
+  while (file.get() != nullptr && std::fscanf(file.get(), "%" SCNd64, &first) == 1) {
+    if (std::fscanf(file.get(), "-%" SCNd64, &last) != 1) last = first;
+    for (int64_t i = std::max<int64_t>(first, 0); i <= std::min(last, kMax); ++i)
+      list.push_back(static_cast<int>(i));
     if (std::fgetc(file.get()) != ',') break;
   }
   return list;
@@ -56,7 +59,7 @@ bool Contains(const std::vector<int>& list, int value) {
 
 struct Core {
   int cpu;
-  long speed;      // in whatever unit the system has; 0 where it does not say: all are alike
+  int64_t speed;   // in whatever unit the system has; 0 where it does not say: all are alike
   bool again;      // another hardware thread of a core that is listed already
   bool efficient;  // an efficiency core
 
@@ -64,8 +67,8 @@ struct Core {
 };
 
 // The kernel's capacity says it all where there is one (ARM; x86 since 6.12).
-long Speed(const std::string& cpu) {
-  const long capacity = ReadNumber(cpu + "/cpu_capacity");
+int64_t Speed(const std::string& cpu) {
+  const int64_t capacity = ReadNumber(cpu + "/cpu_capacity");
   return capacity != 0 ? capacity : ReadNumber(cpu + "/cpufreq/cpuinfo_max_freq");
 }
 
@@ -94,10 +97,10 @@ bool Allow(pid_t thread, const std::vector<int>& cpus) {
 // Cores' worth of time that a container may use, as cgroup v2 limits it; 0 when it does not.
 size_t CgroupCores() {
   const File file("/sys/fs/cgroup/cpu.max");
-  long quota = 0, period = 0;
+  int64_t quota = 0, period = 0;
   if (file.get() == nullptr) return 0;
   // "max 100000" has no quota.
-  if (std::fscanf(file.get(), "%ld %ld", &quota, &period) != 2) return 0;
+  if (std::fscanf(file.get(), "%" SCNd64 " %" SCNd64, &quota, &period) != 2) return 0;
   if (quota <= 0 || period <= 0) return 0;
   return static_cast<size_t>((quota + period - 1) / period);
 }
@@ -110,7 +113,7 @@ RankedCores RankCores(const std::string& sys, const std::vector<int>& allowed) {
   // Intel's hybrid CPUs list their efficiency cores; by frequency alone, some come close.
   const std::vector<int> atoms = ReadList(sys + "/devices/cpu_atom/cpus");
   std::vector<Core> cores;
-  long fastest = 0;
+  int64_t fastest = 0;
   for (const int cpu : allowed) {
     const std::string folder = sys + "/devices/system/cpu/cpu" + std::to_string(cpu);
     const std::vector<int> siblings = ReadList(folder + "/topology/thread_siblings_list");
@@ -149,7 +152,7 @@ CorePin::CorePin(int core) : thread_(gettid()), before_(AllowedCpus(0)) {
 }
 
 CorePin::~CorePin() {
-  if (ok_) Allow(static_cast<pid_t>(thread_), before_);
+  if (ok_) Allow(thread_, before_);
 }
 
 }  // namespace tvl

@@ -138,7 +138,7 @@ absl::Status RunTune(const std::string& model) {
   {
     Progress progress("tuning");
     uint64_t done = 0;
-    const absl::Status measured = MeasureCandidates<SelectedKernel>(
+    absl::Status measured = MeasureCandidates<SelectedKernel>(
         open, kRounds, &candidates, [&] { progress.Update(++done, kRounds * candidates.size()); });
     if (!measured.ok()) return measured;
   }

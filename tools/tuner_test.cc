@@ -10,6 +10,7 @@ namespace {
 
 std::vector<size_t> Threads(const std::vector<TuneCandidate>& candidates) {
   std::vector<size_t> threads;
+  threads.reserve(candidates.size());
   for (const TuneCandidate& c : candidates) threads.push_back(c.tuning.threads);
   return threads;
 }

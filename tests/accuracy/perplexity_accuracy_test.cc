@@ -59,6 +59,7 @@ std::vector<Real> LogProbabilities(const std::vector<double>& logits) {
   Real sum = 0;
   for (const double logit : logits) sum += std::exp(static_cast<Real>(logit));
   std::vector<Real> result;
+  result.reserve(logits.size());
   for (const double logit : logits) result.push_back(logit - std::log(sum));
   return result;
 }
