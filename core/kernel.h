@@ -96,7 +96,8 @@
 //     y[i] = y[i] + x[i]
 //
 // Attention is two of these products with a softmax between, over the KV cache as tiles:
-// core/attention.h. A new operation, or a changed order, raises kContractVersion.
+// core/attention.h. A changed order raises kContractVersion; an operation more changes no bit of
+// the others and does not.
 //
 // Where a batch meets a value that is not finite, one thing is left open: a token's product with V
 // reads up to three columns of tokens after it, times +0, and so sees their NaN or infinity.

@@ -50,7 +50,8 @@ class WeightStream {
       // The last argument is the locality: PLDL1STRM, because L1 sees a line once; PLDL2KEEP until
       // then.
       Unroll<kEnd - kBegin>([&](auto i) __attribute__((always_inline)) {
-        // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses may
+        // NOLINTBEGIN(performance-no-int-to-ptr): a pointer must not point where these addresses
+        // may
         __builtin_prefetch(reinterpret_cast<const void*>(l1_ + (kBegin + i) * kLineBytes), 0, 0);
         __builtin_prefetch(reinterpret_cast<const void*>(l2_ + (kBegin + i) * kLineBytes), 0, 2);
         // NOLINTEND(performance-no-int-to-ptr)
