@@ -105,7 +105,7 @@ absl::Status Run(const Options& options) {
       ImportLlama2cTokenizer(vocabulary->bytes(), model->config.vocab_size);
   if (!tokenizer.ok()) return InFile(options.tokenizer, tokenizer.status());
 
-  const absl::Status written = Write(*model, *tokenizer, *types, options);
+  absl::Status written = Write(*model, *tokenizer, *types, options);
   // A weight that its type cannot store.
   if (absl::IsDataLoss(written)) return InFile(options.in, written);
   if (!written.ok()) return written;

@@ -93,7 +93,7 @@ class VectorDots {
   const int8_t* quants_;
   const float* scales_;
   const int32_t* sums_;
-  const int8_t* block_quants_;
+  const int8_t* block_quants_ = nullptr;
   float32x2_t scale_;  // of the two blocks
   int32x2_t sum_;
   float32x4_t dots_[kRowRegisters];

@@ -165,7 +165,8 @@ void ReadBandwidth(benchmark::State& state) {
   RunAgainstRoof(state, kWeightBytes, [&] { ReadOnce(data.data()); });
 }
 
-void Gemv(benchmark::State& state, WeightType type, size_t cols) {
+void Gemv(benchmark::State& state, WeightType type) {
+  const size_t cols = static_cast<size_t>(state.range(0));
   const size_t rows = kWeightBytes / PanelBytes(type, cols) * kPanelRows;
   const AlignedBuffer<std::byte> weights = OnesPanels(type, kWeightBytes);
   const TileMatrix w = DenseTileMatrix(weights.data(), type, rows, cols);
@@ -177,8 +178,9 @@ void Gemv(benchmark::State& state, WeightType type, size_t cols) {
   Check(state, y[rows - 1], static_cast<float>(cols));
 }
 
-void Gemm(benchmark::State& state, WeightType type, size_t tokens) {
+void Gemm(benchmark::State& state, WeightType type) {
   constexpr size_t kRows = 768, kCols = 768;
+  const size_t tokens = static_cast<size_t>(state.range(0));
   const AlignedBuffer<std::byte> weights =
       OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
   const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
@@ -274,22 +276,19 @@ void QuantizeActivations(benchmark::State& state) {
 }
 BENCHMARK(QuantizeActivations);
 
-void RegisterProducts() {
-  benchmark::RegisterBenchmark("ReadBandwidth", ReadBandwidth);
-  for (const WeightType type : kWeightTypes) {
-    const std::string name = WeightTypeName(type);
-    for (const size_t cols : {768, 2048}) {
-      benchmark::RegisterBenchmark(("Gemv/" + name + "/" + std::to_string(cols)).c_str(),
-                                   [=](benchmark::State& state) { Gemv(state, type, cols); });
-    }
-    for (const size_t tokens : {6, 64}) {
-      benchmark::RegisterBenchmark(("Gemm/" + name + "/" + std::to_string(tokens)).c_str(),
-                                   [=](benchmark::State& state) { Gemm(state, type, tokens); });
-    }
-    benchmark::RegisterBenchmark(("EmbedRow/" + name).c_str(),
-                                 [=](benchmark::State& state) { EmbedRow(state, type); });
-  }
-}
+BENCHMARK(ReadBandwidth);
+
+#define TVL_BENCHMARK(name, type)                           \
+  BENCHMARK_CAPTURE(Gemv, name, type)->Arg(768)->Arg(2048); \
+  BENCHMARK_CAPTURE(Gemm, name, type)->Arg(6)->Arg(64);     \
+  BENCHMARK_CAPTURE(EmbedRow, name, type)
+TVL_BENCHMARK(f32, WeightType::kF32);
+TVL_BENCHMARK(f16, WeightType::kF16);
+TVL_BENCHMARK(bf16, WeightType::kBF16);
+TVL_BENCHMARK(q8, WeightType::kQ8);
+TVL_BENCHMARK(q4, WeightType::kQ4);
+TVL_BENCHMARK(q4m, WeightType::kQ4M);
+#undef TVL_BENCHMARK
 
 }  // namespace
 }  // namespace tvl
@@ -298,7 +297,6 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("backend", std::string(tvl::SelectedKernel::kName));
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  tvl::RegisterProducts();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }
