@@ -35,7 +35,7 @@ struct PanelSource {
   size_t panel;  // of the matrix
 };
 
-// `decoded` has room for 16 rows where the source decodes.
+// `decoded` has room for 16 rows where the source decodes, and is null elsewhere.
 absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, std::byte* out) {
   const MatrixSource& m = *source.matrix->source;
   const size_t first = source.panel * kPanelRows;
@@ -50,7 +50,7 @@ absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, st
   for (size_t r = 0; r < kPanelRows; ++r) {
     const size_t row = first + r;
     if (row >= m.rows) break;
-    rows[r] = m.Row(row, decoded + r * m.cols);
+    rows[r] = m.Row(row, decoded == nullptr ? nullptr : decoded + r * m.cols);
     if (!IsQuantized(type)) continue;
     const size_t bad = FindUnstorable(type, rows[r], m.cols);
     if (bad == m.cols) continue;
