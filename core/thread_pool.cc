@@ -23,8 +23,16 @@ constexpr int kSpins = 4000;
 // With the threads apart a yield costs nothing that could be measured.
 constexpr int kPollsPerYield = 64;
 
-// Polling is wasted when the one waited for has no core to run on.
-int SpinsFor(size_t threads) { return threads <= std::thread::hardware_concurrency() ? kSpins : 0; }
+// With more threads than cores the one waited for may need this very core: every poll gives it
+// away, and only after many does the thread sleep, as waking takes longer than most phases. Four
+// threads on two cores decode stories110M in q4 with 0.87 of the speed of two; sleeping at once,
+// with 0.57.
+constexpr int kOversubscribedSpins = 400;
+
+Spinning SpinningFor(size_t threads) {
+  if (threads <= std::thread::hardware_concurrency()) return {kSpins, kPollsPerYield};
+  return {kOversubscribedSpins, 1};
+}
 
 void Pause() {
 #if defined(__x86_64__)
@@ -50,9 +58,9 @@ bool Barrier::Arrive() {
 void Barrier::Wait() {
   const uint32_t generation = generation_.load(std::memory_order_acquire);
   if (Arrive()) return;
-  for (int i = 0; i < spins_; ++i) {
+  for (int i = 0; i < spinning_.polls; ++i) {
     if (generation_.load(std::memory_order_acquire) != generation) return;
-    if ((i + 1) % kPollsPerYield == 0) {
+    if ((i + 1) % spinning_.polls_per_yield == 0) {
       std::this_thread::yield();
     } else {
       Pause();
@@ -64,7 +72,7 @@ void Barrier::Wait() {
 }
 
 ThreadPool::ThreadPool(size_t threads, Pinning pinning)
-    : start_(threads, SpinsFor(threads)), inside_(threads, SpinsFor(threads)) {
+    : start_(threads, SpinningFor(threads)), inside_(threads, SpinningFor(threads)) {
   const std::vector<int> cores = pinning == Pinning::kOn ? CoresByPreference() : std::vector<int>();
   threads_.reserve(threads - 1);
   try {

@@ -16,20 +16,27 @@
 
 namespace tvl {
 
+// How a thread waits before it sleeps: it polls, and yields its core on every polls_per_yield-th
+// poll.
+struct Spinning {
+  int polls;
+  int polls_per_yield;
+};
+
 // All threads meet, then all go on. Waiting is a bounded spin, then a futex: with idle cores a
 // barrier costs about a microsecond, and an oversubscribed machine slows down instead of
 // collapsing.
 class Barrier {
  public:
-  // `spins`: polls before sleeping.
-  Barrier(size_t threads, int spins) : threads_(static_cast<uint32_t>(threads)), spins_(spins) {}
+  Barrier(size_t threads, Spinning spinning)
+      : threads_(static_cast<uint32_t>(threads)), spinning_(spinning) {}
   void Wait();
   // One arrival without waiting; true if it was the last.
   bool Arrive();
 
  private:
   const uint32_t threads_;
-  const int spins_;
+  const Spinning spinning_;
   // On lines of their own, 128 bytes on Apple Silicon: arrivals must not disturb those who poll the
   // generation.
   alignas(128) std::atomic<uint32_t> arrived_{0};

@@ -36,13 +36,13 @@ std::string BenchTable(const BenchReport& report) {
                           r.decode_tok_s, r.decode_gb_s, r.read_gb_s, r.percent_of_read, r.ttft_ms,
                           r.load_ms);
   }
-  absl::StrAppendFormat(&out, "\n%7s %7s %9s %9s %9s %9s %8s %10s %15s\n", "threads", "prompt",
-                        "p50 ms", "p90 ms", "p99 ms", "max ms", "p99/p50", "idle loop",
+  absl::StrAppendFormat(&out, "\n%7s %7s %9s %9s %9s %9s %8s %10s %10s %15s\n", "threads", "prompt",
+                        "p50 ms", "p90 ms", "p99 ms", "max ms", "p99/p50", "idle loop", "read loop",
                         "peak memory MB");
   for (const BenchRun& r : report.runs) {
-    absl::StrAppendFormat(&out, "%7d %7d %9.3f %9.3f %9.3f %9.3f %8.2f %10.2f %15.1f\n", r.threads,
-                          r.prompt_tokens, r.p50_ms, r.p90_ms, r.p99_ms, r.max_ms, r.jitter(),
-                          r.idle_jitter, r.peak_rss_mb);
+    absl::StrAppendFormat(&out, "%7d %7d %9.3f %9.3f %9.3f %9.3f %8.2f %10.2f %10.2f %15.1f\n",
+                          r.threads, r.prompt_tokens, r.p50_ms, r.p90_ms, r.p99_ms, r.max_ms,
+                          r.jitter(), r.idle_jitter, r.read_jitter, r.peak_rss_mb);
   }
   return out;
 }

@@ -41,6 +41,8 @@ struct BenchRun {
   // p99 over p50 of a loop that takes the time as often, and does nothing in between but wait as
   // long: what the machine adds by itself.
   double idle_jitter = 0;
+  // The same of the prefetching loop that only reads what a token reads: what the memory adds.
+  double read_jitter = 0;
 
   double jitter() const { return p50_ms == 0 ? 0 : p99_ms / p50_ms; }
 };
@@ -71,7 +73,8 @@ class Benchmark {
     for (size_t round = 0; round < rounds; ++round) {
       if (absl::Status s = PrefillRound(prompt, &all); !s.ok()) return s;
       if (absl::Status s = DecodeRound(prompt, generate, &all); !s.ok()) return s;
-      const ReadSeconds read = MeasureRead(engine_.reader(), engine_.pool(), all.last_decode / 2);
+      const ReadSeconds read =
+          MeasureRead(engine_.reader(), engine_.pool(), all.last_decode / 2, &all.reads);
       all.best_read = std::min(all.best_read, read.better());
       IdleRound(generate, &all);
       between(round);
@@ -89,6 +92,7 @@ class Benchmark {
     double best_read = kNever;     // seconds of a pass over what a token reads
     double last_decode = 0;
     std::vector<double> steps;  // seconds
+    std::vector<double> reads;  // seconds
     std::vector<double> idles;  // seconds
   };
 
@@ -158,6 +162,7 @@ class Benchmark {
     run.percent_of_read = 100 * run.decode_gb_s / run.read_gb_s;
     run.peak_rss_mb = static_cast<double>(PeakResidentBytes()) / 1e6;
     run.idle_jitter = Percentile(all.idles, 0.99) / Percentile(all.idles, 0.5);
+    run.read_jitter = Percentile(all.reads, 0.99) / Percentile(all.reads, 0.5);
     return run;
   }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/tile.h"
 #include "tools/units.h"
@@ -63,13 +64,16 @@ double ReadOnce(const TvlReader& reader, ThreadPool& pool, ReadLoop loop) {
   return watch.seconds();
 }
 
-ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double seconds) {
+ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double seconds,
+                        std::vector<double>* ahead_passes) {
   const Stopwatch watch;
   ReadSeconds sum;
   int passes = 0;
   do {
     sum.plain += ReadOnce(reader, pool, ReadLoop::kPlain);
-    sum.ahead += ReadOnce(reader, pool, ReadLoop::kAhead);
+    const double ahead = ReadOnce(reader, pool, ReadLoop::kAhead);
+    sum.ahead += ahead;
+    if (ahead_passes != nullptr) ahead_passes->push_back(ahead);
     ++passes;
   } while (watch.seconds() < seconds);
   return {sum.plain / passes, sum.ahead / passes};

@@ -3,6 +3,7 @@
 #define TVL_TOOLS_READ_BANDWIDTH_H_
 
 #include <algorithm>
+#include <vector>
 
 #include "core/thread_pool.h"
 #include "models/tvl_reader.h"
@@ -25,8 +26,10 @@ struct ReadSeconds {
   double better() const { return std::min(plain, ahead); }
 };
 
-// Passes of both loops in turn, for about `seconds` and once at least.
-ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double seconds);
+// Passes of both loops in turn, for about `seconds` and once at least. Appends the seconds of each
+// pass of kAhead to *ahead_passes, unless that is null.
+ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double seconds,
+                        std::vector<double>* ahead_passes = nullptr);
 
 }  // namespace tvl
 

@@ -32,7 +32,7 @@ expect_code 0
 expect_no_stderr
 check_json 1,2 3,16 8
 for word in "machine " "model      the embedded model, 5.73 MB, " "backend " "footprint " "prefill tok/s" "decode tok/s" \
-  "read GB/s" "of read" "1st token ms" "load ms" "p50 ms" "p90 ms" "p99 ms" "max ms" "p99/p50" "idle loop" "peak memory MB"; do
+  "read GB/s" "of read" "1st token ms" "load ms" "p50 ms" "p90 ms" "p99 ms" "max ms" "p99/p50" "idle loop" "read loop" "peak memory MB"; do
   expect_stdout_has "$word"
 done
 grep -qE "^footprint  .* to decode: (fits the last-level cache of|does not fit the last-level cache of|unknown)" "$out" ||
