@@ -1,9 +1,16 @@
 // The inputs of products: rows of activations, in the form that each type of weights asks for.
+//
+// A product with one row takes it as it is. A product with several takes them in *batches*: B rows
+// interleaved, so that what a kernel multiplies with one step's weights lies side by side. B is the
+// backend's (kFloatBatch and kQuantBatch of core/kernel.h); with B = 1 batches are plain rows. The
+// last batch may have fewer rows than its memory has room for.
 #ifndef TVL_CORE_ACTIVATIONS_H_
 #define TVL_CORE_ACTIVATIONS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "core/tile.h"
@@ -13,10 +20,13 @@ namespace tvl {
 // Vectors of K numbers, a row each, for weights of f32, f16 and bf16. +0 from K to the next
 // multiple of 4, which products read too. Alignment: that of float.
 struct FloatRows {
-  const float* data = nullptr;  // (rows, stride)
+  // (rows, stride). In batches of B > 1 (rows / B, 4, stride / 4, B): the four chains of the
+  // canonical dot lie apart.
+  const float* data = nullptr;
   size_t stride = 0;
 
   const float* Row(size_t t) const { return data + t * stride; }
+  // In batches: t is a multiple of B.
   FloatRows From(size_t t) const { return {Row(t), stride}; }
 };
 
@@ -25,18 +35,20 @@ struct FloatRows {
 // memory that somebody else owns; QuantizeActivations (core/kernel.h) writes it, of the padding
 // only what its last block holds.
 struct QuantizedRows {
-  // (rows, quant_stride), each -127 to 127; 64-byte aligned, 32-byte after FromBlock
+  // (rows, quant_stride), each -127 to 127; 64-byte aligned, 32-byte after FromBlock. In batches
+  // (rows / B, quant_stride / 4, B, 4): quads of inputs stay together.
   int8_t* quants = nullptr;
-  float* scales = nullptr;  // (rows, block_stride)
-  int32_t* sums = nullptr;  // (rows, block_stride): of the quants of each block
+  float* scales = nullptr;  // (rows, block_stride); in batches (rows / B, block_stride, B)
+  int32_t* sums = nullptr;  // as scales: of the quants of each block
   size_t quant_stride = 0;  // a multiple of 64
   size_t block_stride = 0;
 
+  // In batches: t is a multiple of B.
   QuantizedRows From(size_t t) const {
     return {quants + t * quant_stride, scales + t * block_stride, sums + t * block_stride,
             quant_stride, block_stride};
   }
-  // All rows without their first blocks.
+  // All rows without their first blocks. Not of batches.
   QuantizedRows FromBlock(size_t block) const {
     return {quants + block * kQuantBlock, scales + block, sums + block, quant_stride, block_stride};
   }
@@ -64,6 +76,41 @@ struct Activations {
     }
   }
 };
+
+// Writes to row t of `batches`, from input `first` on, the n numbers of `row` and +0 up to `padded`
+// numbers. REQUIRES: room for whole batches; where B > 1, first and stride are multiples of 4.
+template <size_t B>
+void PlaceRow(const float* row, size_t n, size_t padded, size_t first, size_t t, float* batches,
+              size_t stride) {
+  if constexpr (B == 1) {
+    float* at = batches + t * stride + first;
+    if (n > 0) std::memmove(at, row, n * sizeof(float));
+    std::fill(at + n, at + padded, 0.0f);
+  } else {
+    const size_t chain_stride = stride / kDotChains * B;
+    float* at = batches + t / B * B * stride + first / kDotChains * B + t % B;
+    const size_t whole = n / kDotChains * kDotChains;
+    for (size_t k = 0; k < whole; k += kDotChains, at += B) {
+      for (size_t c = 0; c < kDotChains; ++c) at[c * chain_stride] = row[k + c];
+    }
+    for (size_t k = whole; k < padded; k += kDotChains, at += B) {
+      for (size_t c = 0; c < kDotChains && k + c < padded; ++c)
+        at[c * chain_stride] = k + c < n ? row[k + c] : 0.0f;
+    }
+  }
+}
+
+// Writes block `block` of row t of `batches`: 32 quants, their scale and their sum.
+template <size_t B>
+void PlaceBlock(const int8_t* quants, float scale, int32_t sum, size_t block, size_t t,
+                const QuantizedRows& batches) {
+  constexpr size_t kQuad = 4;
+  const size_t batch = t / B * B, i = t % B;
+  int8_t* at = batches.quants + batch * batches.quant_stride + block * kQuantBlock * B + i * kQuad;
+  for (size_t k = 0; k < kQuantBlock; k += kQuad) std::memcpy(at + k * B, quants + k, kQuad);
+  batches.scales[batch * batches.block_stride + block * B + i] = scale;
+  batches.sums[batch * batches.block_stride + block * B + i] = sum;
+}
 
 }  // namespace tvl
 

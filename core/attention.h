@@ -3,28 +3,139 @@
 #ifndef TVL_CORE_ATTENTION_H_
 #define TVL_CORE_ATTENTION_H_
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
+#include "core/activations.h"
+#include "core/batches.h"
 #include "core/kernel.h"
 #include "core/kv_slot.h"
+#include "core/tensor_view.h"
+#include "core/tile.h"
 
 namespace tvl {
 
-// out[h] = sum over i < n of softmax(dot(K[i], q[h]) * scale)[i] * V[i], for h < heads.
-//   q:      (heads, q_stride), rotated; each row +0 from head_dim to the next multiple of 4
-//   n:      visible positions, 1 to slot.capacity
-//   scores: (heads, scores_stride) scratch, scores_stride >= n rounded up to 4
-//   out:    (heads, out_stride); head_dim floats of each row are written
-// The heads of a group share each load of K and V; each gets the bits that it gets alone.
+// As many rows of queries as Attend is best called with: whole batches of our backends, and few
+// enough for their scores to stay in cache.
+inline constexpr size_t kAttentionRows = 12;
+
+// Where Attend keeps what it computes on the way. All strides in elements, all rows R rounded up to
+// whole batches of the backend.
+struct AttentionScratch {
+  float* q_batches = nullptr;  // (R, q_stride)
+  size_t q_stride = 0;         // >= head_dim rounded up to a multiple of 4
+  QuantizedRows q_quants;      // (R, head_dim), zero where nothing was ever written
+  float* scores = nullptr;     // (R, scores_stride)
+  float* scaled = nullptr;     // (R, scores_stride)
+  float* batches = nullptr;    // (R, scores_stride)
+  size_t scores_stride = 0;    // >= the visible positions rounded up to a multiple of 4
+  float* out = nullptr;        // (R, head_dim)
+};
+
+// What `tokens` consecutive tokens see of one KV head, of which the first sees n positions, the
+// next n + 1 and so on: for each of them and each of its `heads` query heads
+//
+//     out = sum over i of softmax(dot(K[i], q) * scale)[i] * V[i]
+//
+// With a cache of q8 the query is quantised for the first product, and for the second every
+// probability is multiplied by the scale of its position, once per block of dimensions.
+//   q:   (tokens * heads, q_stride), rotated, the heads of a token side by side; each row +0 from
+//        head_dim to the next multiple of 4
+//   out: (tokens, out_stride), of which heads * head_dim floats of each row are written
+// All rows share each load of K and V; each gets the bits that it gets alone.
 template <Kernel K>
-void Attend(const KvSlot& slot, size_t n, const float* q, size_t q_stride, size_t heads,
-            float scale, float* scores, size_t scores_stride, float* out,
+class AttentionPass {
+ public:
+  AttentionPass(const KvSlot& slot, size_t n, size_t tokens, size_t heads,
+                const AttentionScratch& scratch)
+      : slot_(slot), n_(n), tokens_(tokens), heads_(heads), s_(scratch) {}
+
+  void Run(const float* q, size_t q_stride, float scale, float* out, size_t out_stride) noexcept {
+    const TileMatrix keys = slot_.Keys(all());
+    Gemm<K>(keys, {0, keys.panels()}, Queries(q, q_stride), rows(), s_.scores, s_.scores_stride);
+    for (size_t r = 0; r < rows(); ++r) {
+      const size_t n = n_ + r / heads_;
+      float* scores = s_.scores + r * s_.scores_stride;
+      K::Softmax(scores, n, scale);
+      const size_t end = RoundUp(n, kDotChains);
+      std::memset(scores + end, 0, (padded() - end) * sizeof(float));
+    }
+    // Rows of `out` lie at one stride if a token has one head, or if there is one token.
+    const bool direct = heads_ == 1 || tokens_ == 1;
+    float* y = direct ? out : s_.out;
+    const size_t y_stride = heads_ == 1 ? out_stride : slot_.head_dim;
+    MultiplyValues(y, y_stride);
+    if (direct) return;
+    const size_t width = heads_ * slot_.head_dim;
+    for (size_t t = 0; t < tokens_; ++t)
+      std::memcpy(out + t * out_stride, y + t * width, width * sizeof(float));
+  }
+
+ private:
+  static constexpr size_t kB = K::kFloatBatch;
+
+  size_t rows() const { return tokens_ * heads_; }
+  size_t all() const { return n_ + tokens_ - 1; }  // positions that the last token sees
+  size_t padded() const { return RoundUp(all(), kDotChains); }
+
+  Activations Queries(const float* q, size_t q_stride) const {
+    if (slot_.type == KvType::kQ8) {
+      if (rows() == 1) {
+        K::QuantizeActivations(q, slot_.head_dim, s_.q_quants);
+      } else {
+        for (size_t r = 0; r < rows(); ++r)
+          QuantizeIntoBatches<K>(q + r * q_stride, slot_.head_dim, 0, r, s_.q_quants);
+      }
+      return {{}, s_.q_quants};
+    }
+    if (rows() == 1 || kB == 1) return {{q, q_stride}, {}};
+    for (size_t r = 0; r < rows(); ++r) {
+      PlaceRow<kB>(q + r * q_stride, slot_.head_dim, RoundUp(slot_.head_dim, kDotChains), 0, r,
+                   s_.q_batches, s_.q_stride);
+    }
+    return {{s_.q_batches, s_.q_stride}, {}};
+  }
+
+  // Rows of (R, scores_stride) as a product takes them.
+  Activations Batches(const float* from) const {
+    if (rows() == 1 || kB == 1) return {{from, s_.scores_stride}, {}};
+    for (size_t r = 0; r < rows(); ++r) {
+      PlaceRow<kB>(from + r * s_.scores_stride, padded(), padded(), 0, r, s_.batches,
+                   s_.scores_stride);
+    }
+    return {{s_.batches, s_.scores_stride}, {}};
+  }
+
+  void MultiplyValues(float* y, size_t y_stride) const {
+    const TileMatrix values = slot_.Values(all());
+    if (slot_.type != KvType::kQ8) {
+      Gemm<K>(values, {0, values.panels()}, Batches(s_.scores), rows(), y, y_stride);
+      return;
+    }
+    for (size_t block = 0; block < slot_.value_blocks(); ++block) {
+      const uint16_t* scales = slot_.value_scales + block * slot_.capacity;
+      for (size_t r = 0; r < rows(); ++r) {
+        const size_t at = r * s_.scores_stride;
+        K::ScaleByF16(s_.scores + at, scales, padded(), s_.scaled + at);
+      }
+      const PanelRange panels = {block * KvSlot::kPanelsPerBlock,
+                                 std::min((block + 1) * KvSlot::kPanelsPerBlock, values.panels())};
+      Gemm<K>(values, panels, Batches(s_.scaled), rows(), y, y_stride);
+    }
+  }
+
+  const KvSlot& slot_;
+  const size_t n_, tokens_, heads_;
+  const AttentionScratch& s_;
+};
+
+template <Kernel K>
+void Attend(const KvSlot& slot, size_t n, size_t tokens, size_t heads, const float* q,
+            size_t q_stride, float scale, const AttentionScratch& scratch, float* out,
             size_t out_stride) noexcept {
-  const TileMatrix keys = slot.Keys(n);
-  Gemm<K>(keys, {0, keys.panels()}, {{q, q_stride}, {}}, heads, scores, scores_stride);
-  for (size_t h = 0; h < heads; ++h) K::Softmax(scores + h * scores_stride, n, scale);
-  const TileMatrix values = slot.Values(n);
-  Gemm<K>(values, {0, values.panels()}, {{scores, scores_stride}, {}}, heads, out, out_stride);
+  AttentionPass<K>(slot, n, tokens, heads, scratch).Run(q, q_stride, scale, out, out_stride);
 }
 
 }  // namespace tvl

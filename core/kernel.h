@@ -17,18 +17,20 @@
 //   outside: a product takes a range of panels and touches nothing of other panels.
 // - Pointers to activations need the alignment of float only; weights are 64-byte aligned. Outputs
 //   do not overlap inputs unless it is said.
+// - A backend says how many rows the batches of Gemm hold (core/activations.h): kFloatBatch for
+//   floats, kQuantBatch for quantised activations, 1 to 16.
 // - An operation writes the elements that it names and nothing beyond. RunState's lanes are
 //   allocated zeroed, which is how their tails stay +0.
 //
 // Operations
 //
-// K is w.cols, and Kp is K as stored: rounded up to a multiple of 4 for f32, f16 and bf16, of 64
-// for q8, q4 and q4m (core/tile.h). Beyond K activations are 0, and so are weights, of q4m their
+// K is w.cols, and Kp is K as stored: rounded up to a multiple of 4 for f32, f16, bf16 and i8, of
+// 64 for q8, q4 and q4m (core/tile.h). Beyond K activations are 0, and so are weights, of q4m their
 // quants: a block that K ends in has its minimum there too, times nothing. What w[r][k] is of each
 // type is in core/tile_weight.h, and how each writes 0 in models/TVL_FORMAT.md.
 //
-// The dot of a row of f32, f16 or bf16 with x. Weights are widened to f32, which is exact. How the
-// four chains interleave in time is free.
+// The dot of a row of f32, f16, bf16 or i8 with x. Weights are widened to f32, which is exact. How
+// the four chains interleave in time is free.
 //
 //     p[0..3] = +0
 //     p[k % 4] = fma(w[k], x[k], p[k % 4])            for k = 0 .. Kp - 1, increasing
@@ -56,19 +58,18 @@
 // Gemv<W>(w, panels, x, y)
 //     y[r] = dot(w[r], x)                             for the rows of `panels` below w.rows
 //
-// Gemm<W>(w, panels, x, tokens, y, y_stride), where each token gets the bits of Gemv
+// Gemm<W>(w, panels, x, tokens, y, y_stride), tokens >= 2, x in batches, where each token gets the
+// bits of Gemv
 //     y[t * y_stride + r] = dot(w[r], row t of x)
 //
 // EmbedRow<W>(w, row, out)
 //     out[c] = w[row][c]                              for c < K, rounded once
 //
-// AppendKey(k, position, slot)
-//     row `position` of the K tiles = k               (head_dim)
+// RoundToF16(x, n, out), out in bits
+//     out[i] = x[i] in f16, rounded to nearest even; a NaN stays some NaN
 //
-// AppendValue(v, position, slot)
-//     column `position` of the V tiles = v            (head_dim)
-//     columns position + 1 .. position + 3 = +0       when position is a multiple of 4, so that a
-//                                                     product over any prefix reads +0 beyond it
+// ScaleByF16(x, scales, n, y), scales in bits of f16
+//     y[i] = x[i] * scales[i]                         scales widened to f32, which is exact
 //
 // RmsNorm(x, weight, n, epsilon, y)
 //     lane[0..15] = +0
@@ -96,11 +97,11 @@
 //     y[i] = y[i] + x[i]
 //
 // Attention is two of these products with a softmax between, over the KV cache as tiles:
-// core/attention.h. A changed order raises kContractVersion; an operation more changes no bit of
-// the others and does not.
+// core/attention.h, and core/kv_append.h for how the cache is written. A changed order raises
+// kContractVersion; an operation more changes no bit of the others and does not.
 //
 // Where a batch meets a value that is not finite, one thing is left open: a token's product with V
-// reads up to three columns of tokens after it, times +0, and so sees their NaN or infinity.
+// may read columns of tokens after it, times +0, and so see their NaN or infinity.
 #ifndef TVL_CORE_KERNEL_H_
 #define TVL_CORE_KERNEL_H_
 
@@ -111,7 +112,6 @@
 
 #include "core/activations.h"
 #include "core/compiler_check.h"
-#include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
 
@@ -147,10 +147,14 @@ concept QuantizeKernel = requires(const float* x, size_t n, const QuantizedRows&
 };
 
 template <typename K>
-concept KvAppendKernel = requires(const float* x, size_t position, const KvSlot& slot) {
-  { K::AppendKey(x, position, slot) }
+concept RoundKernel = requires(const float* x, size_t n, uint16_t* out) {
+  { K::RoundToF16(x, n, out) }
   noexcept->std::same_as<void>;
-  { K::AppendValue(x, position, slot) }
+};
+
+template <typename K>
+concept ScaleKernel = requires(const float* x, const uint16_t* scales, size_t n, float* y) {
+  { K::ScaleByF16(x, scales, n, y) }
   noexcept->std::same_as<void>;
 };
 
@@ -184,19 +188,28 @@ concept AddKernel = requires(const float* x, size_t n, float* y) {
   noexcept->std::same_as<void>;
 };
 
+// The products with one type of matrix.
+template <typename K, WeightType W>
+concept ProductKernel = GemvKernel<K, W> && GemmKernel<K, W>;
+
 // Every operation for one weight type.
 template <typename K, WeightType W>
-concept WeightKernel = GemvKernel<K, W> && GemmKernel<K, W> && EmbedRowKernel<K, W>;
+concept WeightKernel = ProductKernel<K, W> && EmbedRowKernel<K, W>;
+
+constexpr bool IsBatch(size_t rows) { return 1 <= rows && rows <= 16; }
+template <typename K>
+concept BatchedKernel = IsBatch(K::kFloatBatch) && IsBatch(K::kQuantBatch);
 
 // A complete backend. kName is what `tvl --version` prints.
 template <typename K>
 concept Kernel = requires {
   { K::kName } -> std::convertible_to<std::string_view>;
 }
-&&WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&& WeightKernel<
-    K, WeightType::kBF16>&& WeightKernel<K, WeightType::kQ8>&& WeightKernel<K, WeightType::kQ4>&&
-    WeightKernel<K, WeightType::kQ4M>&& QuantizeKernel<K>&& KvAppendKernel<K>&& RmsNormKernel<K>&&
-        RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
+&&BatchedKernel<K>&& WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&&
+    WeightKernel<K, WeightType::kBF16>&& WeightKernel<K, WeightType::kQ8>&&
+        WeightKernel<K, WeightType::kQ4>&& WeightKernel<K, WeightType::kQ4M>&& ProductKernel<
+            K, WeightType::kI8>&& QuantizeKernel<K>&& RoundKernel<K>&& ScaleKernel<K>&&
+            RmsNormKernel<K>&& RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
 
 // The one switch from a weight type that is data to a kernel that is code: calls f<W>() with W ==
 // type.
@@ -215,6 +228,8 @@ void WithWeightType(WeightType type, F&& f) noexcept {
       return f.template operator()<WeightType::kQ4>();
     case WeightType::kQ4M:
       return f.template operator()<WeightType::kQ4M>();
+    case WeightType::kI8:
+      return f.template operator()<WeightType::kI8>();
   }
 }
 
@@ -224,6 +239,7 @@ void Gemv(const TileMatrix& w, PanelRange panels, const Activations& x, float* y
   WithWeightType(w.type, [&]<WeightType W>() { K::template Gemv<W>(w, panels, x.For<W>(), y); });
 }
 
+// x: one row as it is, several in batches of K.
 template <typename K>
 void Gemm(const TileMatrix& w, PanelRange panels, const Activations& x, size_t tokens, float* y,
           size_t y_stride) noexcept {
@@ -235,7 +251,9 @@ void Gemm(const TileMatrix& w, PanelRange panels, const Activations& x, size_t t
 
 template <typename K>
 void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept {
-  WithWeightType(w.type, [&]<WeightType W>() { K::template EmbedRow<W>(w, row, out); });
+  WithWeightType(w.type, [&]<WeightType W>() {
+    if constexpr (W != WeightType::kI8) K::template EmbedRow<W>(w, row, out);
+  });
 }
 
 }  // namespace tvl

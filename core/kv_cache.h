@@ -1,9 +1,11 @@
-// Keys and values of all layers and KV heads of one sequence, f32, as tiles.
+// Keys and values of all layers and KV heads of one sequence, as tiles.
 #ifndef TVL_CORE_KV_CACHE_H_
 #define TVL_CORE_KV_CACHE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -15,34 +17,30 @@
 namespace tvl {
 
 // Memory is reserved for the whole capacity and taken page by page as positions are written. Fresh
-// pages are zero, which the value product relies on (see AppendValue in core/kernel.h).
+// pages are zero, which the value product relies on (see AppendValue in core/kv_append.h).
 class KvCache {
  public:
   // Room for `context` positions. ResourceExhausted if the address space cannot be had.
-  static absl::StatusOr<KvCache> Create(const ModelConfig& config, size_t context) {
-    KvCache cache(config, context);
-    absl::StatusOr<ZeroPages> pages = ZeroPages::Allocate(BytesFor(config, context));
+  static absl::StatusOr<KvCache> Create(const ModelConfig& config, size_t context, KvType type) {
+    KvCache cache(config, context, type);
+    absl::StatusOr<ZeroPages> pages = ZeroPages::Allocate(BytesFor(config, context, type));
     if (!pages.ok()) return pages.status();
     cache.pages_ = *std::move(pages);
     return cache;
   }
 
   // Bytes that a full cache takes.
-  static size_t BytesFor(const ModelConfig& config, size_t context) {
-    const size_t capacity = RoundUp(context, kPanelRows);
-    const size_t slot = KvSlot::KeyFloats(config.head_dim, capacity) +
-                        KvSlot::ValueFloats(config.head_dim, capacity);
-    return slot * config.n_layers * config.n_kv_heads * sizeof(float);
+  static size_t BytesFor(const ModelConfig& config, size_t context, KvType type) {
+    return KvSlot::Bytes(type, config.head_dim, RoundUp(context, kPanelRows)) * config.n_layers *
+           config.n_kv_heads;
   }
 
   size_t capacity() const { return capacity_; }
+  KvType type() const { return type_; }
 
   KvSlot Slot(size_t layer, size_t kv_head) const {
-    const size_t key_floats = KvSlot::KeyFloats(head_dim_, capacity_);
-    const size_t slot_floats = key_floats + KvSlot::ValueFloats(head_dim_, capacity_);
-    float* base =
-        reinterpret_cast<float*>(pages_.data()) + (layer * n_kv_heads_ + kv_head) * slot_floats;
-    return {base, base + key_floats, head_dim_, static_cast<uint32_t>(capacity_)};
+    return KvSlot::In(pages_.data() + (layer * n_kv_heads_ + kv_head) * slot_bytes_, type_,
+                      head_dim_, static_cast<uint32_t>(capacity_));
   }
 
   // Forgets the positions from `position` on. Only the values that a product over the remaining
@@ -52,26 +50,37 @@ class KvCache {
     for (size_t layer = 0; layer < n_layers_; ++layer) {
       for (size_t head = 0; head < n_kv_heads_; ++head) {
         const KvSlot slot = Slot(layer, head);
-        for (size_t d = 0; d < RoundUp(head_dim_, kPanelRows); ++d) {
-          float* panel = slot.values + d / kPanelRows * slot.value_panel_stride();
-          for (size_t p = position; p < RoundUp(position, kDotChains); ++p)
-            panel[TileIndexF32(d % kPanelRows, p)] = 0;
+        const size_t end = RoundUp(position, kDotChains);
+        // Of every type the 16 rows of a position lie side by side.
+        const size_t column = slot.value_panel_bytes() / capacity_;
+        for (size_t panel = 0; panel < PanelCount(head_dim_); ++panel) {
+          std::memset(slot.values + panel * slot.value_panel_bytes() + position * column, 0,
+                      (end - position) * column);
+        }
+        if (slot.value_scales == nullptr) continue;
+        for (size_t block = 0; block < slot.value_blocks(); ++block) {
+          uint16_t* scales = slot.value_scales + block * capacity_;
+          std::fill(scales + position, scales + end, uint16_t{0});
         }
       }
     }
   }
 
  private:
-  KvCache(const ModelConfig& config, size_t context)
+  KvCache(const ModelConfig& config, size_t context, KvType type)
       : n_layers_(config.n_layers),
         n_kv_heads_(config.n_kv_heads),
         head_dim_(config.head_dim),
-        capacity_(RoundUp(context, kPanelRows)) {}
+        capacity_(RoundUp(context, kPanelRows)),
+        type_(type),
+        slot_bytes_(KvSlot::Bytes(type, head_dim_, capacity_)) {}
 
   size_t n_layers_;
   size_t n_kv_heads_;
   uint32_t head_dim_;
   size_t capacity_;
+  KvType type_;
+  size_t slot_bytes_;
   ZeroPages pages_;
 };
 

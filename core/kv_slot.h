@@ -10,40 +10,92 @@
 
 namespace tvl {
 
-// K is a tile matrix whose rows are positions: appending writes one float to each line of a panel.
-// V is one whose rows are dimensions and whose k is the position: appending writes one line per
-// panel. So attention is the same product that multiplies weights, and earlier positions are never
-// rewritten.
+// The numbers that a KV cache keeps. The values are those of a session file. Never renumber.
+enum class KvType : uint32_t {
+  kF32 = 1,
+  kF16 = 2,  // rounded to nearest, ties to even
+  kQ8 = 3,   // 8 bits and a scale of 16 for each 32 dimensions
+};
+
+inline constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kQ8};
+
+// Name as it is written on the command line and printed.
+constexpr const char* KvTypeName(KvType type) {
+  switch (type) {
+    case KvType::kF32:
+      return "f32";
+    case KvType::kF16:
+      return "f16";
+    case KvType::kQ8:
+      return "q8";
+  }
+  return "unknown";
+}
+
+// K is a tile matrix whose rows are positions: appending writes a few bytes to each line of a
+// panel. V is one whose rows are dimensions and whose k is the position: appending writes to one
+// line per panel. So attention is the same product that multiplies weights, and earlier positions
+// are never rewritten.
+//
+//     type   K      V
+//     f32    f32    f32
+//     f16    f16    f16
+//     q8     q8     i8, and for each block of 32 dimensions a row of f16 scales, one per position
 struct KvSlot {
-  float* keys = nullptr;    // (capacity rows) x (head_dim), f32 tiles
-  float* values = nullptr;  // (head_dim rows) x (capacity), f32 tiles
+  std::byte* keys = nullptr;         // (capacity rows) x (head_dim)
+  std::byte* values = nullptr;       // (head_dim rows) x (capacity)
+  uint16_t* value_scales = nullptr;  // (blocks of head_dim, capacity), f16; null unless q8
+  KvType type = KvType::kF32;
   uint32_t head_dim = 0;
   uint32_t capacity = 0;  // positions, a multiple of 16
 
-  // Floats between panels.
-  size_t key_panel_stride() const { return RoundUp(head_dim, kDotChains) * kPanelRows; }
-  size_t value_panel_stride() const { return size_t{capacity} * kPanelRows; }
+  WeightType key_type() const {
+    return type == KvType::kF32   ? WeightType::kF32
+           : type == KvType::kF16 ? WeightType::kF16
+                                  : WeightType::kQ8;
+  }
+  WeightType value_type() const { return type == KvType::kQ8 ? WeightType::kI8 : key_type(); }
 
-  // Sizes in floats.
-  static size_t KeyFloats(size_t head_dim, size_t capacity) {
-    return capacity * RoundUp(head_dim, kDotChains);
+  // The slot in `memory`, which is 64-byte aligned and Bytes(...) long.
+  static KvSlot In(std::byte* memory, KvType type, uint32_t head_dim, uint32_t capacity) {
+    KvSlot slot = {memory, nullptr, nullptr, type, head_dim, capacity};
+    slot.values = memory + capacity / kPanelRows * slot.key_panel_bytes();
+    if (type == KvType::kQ8) {
+      slot.value_scales = reinterpret_cast<uint16_t*>(slot.values + PanelCount(head_dim) *
+                                                                        slot.value_panel_bytes());
+    }
+    return slot;
   }
-  static size_t ValueFloats(size_t head_dim, size_t capacity) {
-    return RoundUp(head_dim, kPanelRows) * capacity;
+  // A multiple of 64. REQUIRES: capacity is a multiple of 16.
+  static size_t Bytes(KvType type, size_t head_dim, size_t capacity) {
+    const KvSlot slot = {nullptr,
+                         nullptr,
+                         nullptr,
+                         type,
+                         static_cast<uint32_t>(head_dim),
+                         static_cast<uint32_t>(capacity)};
+    return capacity / kPanelRows * slot.key_panel_bytes() +
+           PanelCount(head_dim) * slot.value_panel_bytes() +
+           (type == KvType::kQ8
+                ? RoundUp(slot.value_blocks() * capacity * sizeof(uint16_t), kLineBytes)
+                : 0);
   }
+
+  size_t key_panel_bytes() const { return PanelBytes(key_type(), head_dim); }
+  size_t value_panel_bytes() const { return PanelBytes(value_type(), capacity); }
+  // Blocks of dimensions that share a scale, and the panels of V that are in one.
+  size_t value_blocks() const { return (head_dim + kQuantBlock - 1) / kQuantBlock; }
+  static constexpr size_t kPanelsPerBlock = kQuantBlock / kPanelRows;
 
   // The first n positions, as operands of a product.
-  TileMatrix Keys(size_t n) const {
-    return DenseTileMatrix(reinterpret_cast<const std::byte*>(keys), WeightType::kF32, n, head_dim);
-  }
+  TileMatrix Keys(size_t n) const { return DenseTileMatrix(keys, key_type(), n, head_dim); }
   TileMatrix Values(size_t n) const {
-    const size_t stride = value_panel_stride() * sizeof(float);
-    return {reinterpret_cast<const std::byte*>(values),
-            WeightType::kF32,
+    return {values,
+            value_type(),
             head_dim,
             static_cast<uint32_t>(n),
-            stride,
-            stride * kPanelsPerUnit};
+            value_panel_bytes(),
+            value_panel_bytes() * kPanelsPerUnit};
   }
 };
 

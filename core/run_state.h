@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "core/activations.h"
+#include "core/attention.h"
 #include "core/mapped_file.h"
 #include "core/model_config.h"
 #include "core/tile.h"
@@ -32,7 +34,9 @@ class RunState {
     size_t max_tokens = 1;  // tokens of one forward pass
     size_t logit_rows = 1;  // 1: logits of the last token only; max_tokens: of all
     size_t threads = 1;
-    size_t context = 0;  // positions
+    size_t context = 0;      // positions
+    size_t float_batch = 1;  // of the backend: K::kFloatBatch
+    size_t quant_batch = 1;  // K::kQuantBatch
   };
 
   // ResourceExhausted if the address space cannot be had.
@@ -62,27 +66,53 @@ class RunState {
 
   const Shape& shape() const { return shape_; }
 
-  // T = max_tokens, P = threads.
-  Lane x;    // (T, dim)            residual stream
-  Lane xn;   // (max(T, P), dim)    normed: a row per token, or per thread when one token is decoded
-  Lane q;    // (T, q_dim)
-  Lane k;    // (T, kv_dim)
-  Lane v;    // (T, kv_dim)
-  Lane att;  // (T, q_dim)          attention's output
+  // T = max_tokens, P = threads, R = attention_rows(). What ends in _batches is in the backend's
+  // batches (core/activations.h), its rows rounded up to whole ones.
+  Lane x;       // (T, dim)            residual stream
+  Lane q;       // (T, q_dim)
+  Lane k;       // (T, kv_dim)
+  Lane v;       // (T, kv_dim)
+  Lane att;     // (T, q_dim)          attention's output
   Lane delta;   // (T, dim)            what a block adds to the residual stream
-  Lane gate;    // (T, hidden_dim)     gate, then SwiGLU's output
-  Lane up;      // (T, hidden_dim)
   Lane cos;     // (T, rope_dims / 2)
   Lane sin;     // (T, rope_dims / 2)
-  Lane q_rot;   // (P * heads_per_kv, head_dim)  rotated queries of one group
-  Lane k_rot;   // (P, head_dim)
-  Lane scores;  // (P * heads_per_kv, context)
   Lane logits;  // (logit_rows, vocab_size)
 
-  // Of xn, att and gate, for weights that want them so.
-  QuantizedRows xn_quants;    // (max(T, P), dim)
-  QuantizedRows att_quants;   // (max(T, P), q_dim)  a row per token, or per thread when decoding
-  QuantizedRows gate_quants;  // (T, hidden_dim)
+  // What products take when one token is decoded. Each thread norms and quantises for itself, which
+  // is cheaper than a barrier.
+  Lane xn;                    // (P, dim)         normed; of a chunk too, one token after the other
+  Lane gate;                  // (hidden_dim)     gate, then SwiGLU's output
+  Lane up;                    // (hidden_dim)
+  QuantizedRows xn_quants;    // (P, dim)
+  QuantizedRows att_quants;   // (P, q_dim)
+  QuantizedRows gate_quants;  // (hidden_dim)
+
+  // What they take of a chunk.
+  Lane xn_batches;                   // (T, dim)
+  Lane att_batches;                  // (T, q_dim)
+  Lane gate_batches;                 // (T, hidden_dim)
+  QuantizedRows xn_quant_batches;    // (T, dim)
+  QuantizedRows att_quant_batches;   // (T, q_dim)
+  QuantizedRows gate_quant_batches;  // (T, hidden_dim)
+  Lane gate_units;                   // (P * T, 32)  one unit of gate, of all tokens
+  Lane up_units;                     // (P * T, 32)
+
+  // Of one thread's attention; see AttentionScratch. All (P * R, ...).
+  Lane k_rot;              // (P, head_dim)
+  Lane q_rot;              // (head_dim)
+  Lane q_batches;          // (head_dim)
+  QuantizedRows q_quants;  // (head_dim)
+  Lane scores;             // (context)
+  Lane scaled_scores;      // (context)
+  Lane score_batches;      // (context)
+  Lane att_rows;           // (head_dim)
+
+  // Tokens of a chunk that attend together, and how many rows of queries they are at most, in whole
+  // batches.
+  static size_t AttentionTokens(const ModelConfig& c) {
+    return std::max<size_t>(1, kAttentionRows / c.heads_per_kv());
+  }
+  size_t attention_rows() const { return attention_rows_; }
 
  private:
   explicit RunState(const Shape& shape) : shape_(shape) {}
@@ -115,28 +145,51 @@ class RunState {
 
   template <typename F>
   void Place(const ModelConfig& c, F&& place) {
-    const size_t tokens = shape_.max_tokens, threads = shape_.threads, group = c.heads_per_kv();
+    const size_t tokens = shape_.max_tokens, threads = shape_.threads;
     place(&x, tokens, c.dim);
-    place(&xn, std::max(tokens, threads), c.dim);
     place(&q, tokens, c.q_dim());
     place(&k, tokens, c.kv_dim());
     place(&v, tokens, c.kv_dim());
     place(&att, tokens, c.q_dim());
     place(&delta, tokens, c.dim);
-    place(&gate, tokens, c.hidden_dim);
-    place(&up, tokens, c.hidden_dim);
     place(&cos, tokens, c.rope_dims / 2);
     place(&sin, tokens, c.rope_dims / 2);
-    place(&q_rot, threads * group, c.head_dim);
-    place(&k_rot, threads, c.head_dim);
-    place(&scores, threads * group, shape_.context);
     place(&logits, shape_.logit_rows, c.vocab_size);
-    place(&xn_quants, std::max(tokens, threads), c.dim);
-    place(&att_quants, std::max(tokens, threads), c.q_dim());
-    place(&gate_quants, tokens, c.hidden_dim);
+
+    place(&xn, threads, c.dim);
+    place(&gate, size_t{1}, c.hidden_dim);
+    place(&up, size_t{1}, c.hidden_dim);
+    place(&xn_quants, threads, c.dim);
+    place(&att_quants, threads, c.q_dim());
+    place(&gate_quants, size_t{1}, c.hidden_dim);
+
+    const size_t floats = RoundUp(tokens, shape_.float_batch);
+    const size_t quants = RoundUp(tokens, shape_.quant_batch);
+    place(&xn_batches, floats, c.dim);
+    place(&att_batches, floats, c.q_dim());
+    place(&gate_batches, floats, c.hidden_dim);
+    place(&xn_quant_batches, quants, c.dim);
+    place(&att_quant_batches, quants, c.q_dim());
+    place(&gate_quant_batches, quants, c.hidden_dim);
+    place(&gate_units, threads * tokens, kUnitRows);
+    place(&up_units, threads * tokens, kUnitRows);
+
+    const size_t together = std::min(tokens, AttentionTokens(c)) * c.heads_per_kv();
+    attention_rows_ =
+        std::max(RoundUp(together, shape_.float_batch), RoundUp(together, shape_.quant_batch));
+    const size_t rows = threads * attention_rows_;
+    place(&k_rot, threads, c.head_dim);
+    place(&q_rot, rows, c.head_dim);
+    place(&q_batches, rows, c.head_dim);
+    place(&q_quants, rows, c.head_dim);
+    place(&scores, rows, shape_.context);
+    place(&scaled_scores, rows, shape_.context);
+    place(&score_batches, rows, shape_.context);
+    place(&att_rows, rows, c.head_dim);
   }
 
   Shape shape_;
+  size_t attention_rows_ = 0;
   ZeroPages pages_;
 };
 

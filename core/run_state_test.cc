@@ -1,12 +1,14 @@
 #include "core/run_state.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
+#include "core/activations.h"
 #include "core/model_config.h"
+#include "core/tile.h"
 #include "gtest/gtest.h"
 
 namespace tvl {
@@ -34,22 +36,32 @@ struct Extent {
 
 // The shapes that run_state.h documents.
 std::vector<Extent> Lanes(const RunState& s) {
-  const size_t t = s.shape().max_tokens, p = s.shape().threads;
+  const size_t t = s.shape().max_tokens, p = s.shape().threads, rows = p * s.attention_rows();
+  const size_t batches = RoundUp(t, s.shape().float_batch);
   return {{&s.x, t, 60},
-          {&s.xn, std::max(t, p), 60},
           {&s.q, t, 60},
           {&s.k, t, 20},
           {&s.v, t, 20},
           {&s.att, t, 60},
           {&s.delta, t, 60},
-          {&s.gate, t, 172},
-          {&s.up, t, 172},
           {&s.cos, t, 5},
           {&s.sin, t, 5},
-          {&s.q_rot, p * 3, 10},
+          {&s.logits, s.shape().logit_rows, 131},
+          {&s.xn, p, 60},
+          {&s.gate, 1, 172},
+          {&s.up, 1, 172},
+          {&s.xn_batches, batches, 60},
+          {&s.att_batches, batches, 60},
+          {&s.gate_batches, batches, 172},
+          {&s.gate_units, p * t, 32},
+          {&s.up_units, p * t, 32},
           {&s.k_rot, p, 10},
-          {&s.scores, p * 3, s.shape().context},
-          {&s.logits, s.shape().logit_rows, 131}};
+          {&s.q_rot, rows, 10},
+          {&s.q_batches, rows, 10},
+          {&s.scores, rows, s.shape().context},
+          {&s.scaled_scores, rows, s.shape().context},
+          {&s.score_batches, rows, s.shape().context},
+          {&s.att_rows, rows, 10}};
 }
 
 struct QuantizedExtent {
@@ -59,47 +71,78 @@ struct QuantizedExtent {
 };
 
 std::vector<QuantizedExtent> QuantizedLanes(const RunState& s) {
-  const size_t t = s.shape().max_tokens, p = s.shape().threads;
-  return {{&s.xn_quants, std::max(t, p), 60},
-          {&s.att_quants, std::max(t, p), 60},
-          {&s.gate_quants, t, 172}};
+  const size_t p = s.shape().threads;
+  const size_t batches = RoundUp(s.shape().max_tokens, s.shape().quant_batch);
+  return {{&s.xn_quants, p, 60},
+          {&s.att_quants, p, 60},
+          {&s.gate_quants, 1, 172},
+          {&s.xn_quant_batches, batches, 60},
+          {&s.att_quant_batches, batches, 60},
+          {&s.gate_quant_batches, batches, 172},
+          {&s.q_quants, p * s.attention_rows(), 10}};
 }
 
 const RunState::Shape kShapes[] = {
     {.max_tokens = 1, .logit_rows = 1, .threads = 1, .context = 1},
-    {.max_tokens = 1, .logit_rows = 1, .threads = 8, .context = 40},
-    {.max_tokens = 7, .logit_rows = 7, .threads = 3, .context = 37},
-    {.max_tokens = 64, .logit_rows = 1, .threads = 2, .context = 512},
+    {.max_tokens = 1, .logit_rows = 1, .threads = 8, .context = 40, .float_batch = 12},
+    {.max_tokens = 7,
+     .logit_rows = 7,
+     .threads = 3,
+     .context = 37,
+     .float_batch = 12,
+     .quant_batch = 6},
+    {.max_tokens = 64,
+     .logit_rows = 1,
+     .threads = 2,
+     .context = 512,
+     .float_batch = 6,
+     .quant_batch = 4},
 };
 
-TEST(RunStateTest, RowsAreAlignedAndFollowEachOtherWithoutOverlap) {
+TEST(RunStateTest, RowsAreAlignedAndFillTheArenaWithoutOverlap) {
   for (const RunState::Shape& shape : kShapes) {
     const RunState state = *RunState::Create(Config(), shape);
-    const float* next = state.x.data;
+    // Each piece of memory: where it begins, and its bytes.
+    std::map<const std::byte*, size_t> pieces;
+    const auto add = [&](const auto* data, size_t bytes) {
+      pieces[reinterpret_cast<const std::byte*>(data)] = bytes;
+    };
     for (const Extent& e : Lanes(state)) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(e.lane->data) % kLineBytes, 0u);
       ASSERT_EQ(e.lane->stride * sizeof(float) % kLineBytes, 0u);
       ASSERT_GE(e.lane->stride, e.width);
-      ASSERT_GE(e.lane->data, next);
       ASSERT_EQ(e.lane->Row(1), e.lane->data + e.lane->stride);
-      next = e.lane->data + e.rows * e.lane->stride;
+      add(e.lane->data, e.rows * e.lane->stride * sizeof(float));
     }
-    const std::byte* free = reinterpret_cast<const std::byte*>(next);
     for (const auto& [rows, count, width] : QuantizedLanes(state)) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(rows->quants) % kLineBytes, 0u);
       ASSERT_EQ(rows->quant_stride, RoundUp(width, kSuperblock));
       ASSERT_GE(rows->block_stride, rows->quant_stride / kQuantBlock);
       ASSERT_EQ(rows->block_stride * sizeof(float) % kLineBytes, 0u);
-      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->quants), free);
-      free += count * rows->quant_stride;
-      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->scales), free);
-      free += count * rows->block_stride * sizeof(float);
-      ASSERT_EQ(reinterpret_cast<const std::byte*>(rows->sums), free);
-      free += count * rows->block_stride * sizeof(int32_t);
+      add(rows->quants, count * rows->quant_stride);
+      add(rows->scales, count * rows->block_stride * sizeof(float));
+      add(rows->sums, count * rows->block_stride * sizeof(int32_t));
     }
-    EXPECT_EQ(static_cast<size_t>(free - reinterpret_cast<const std::byte*>(state.x.data)),
+    const std::byte* free = pieces.begin()->first;
+    for (const auto& [begin, bytes] : pieces) {
+      ASSERT_EQ(begin, free);
+      free += bytes;
+    }
+    EXPECT_EQ(static_cast<size_t>(free - pieces.begin()->first),
               RunState::BytesFor(Config(), shape));
   }
+}
+
+// As many tokens as have 12 rows of queries together, in whole batches of both kinds.
+TEST(RunStateTest, AttentionRows) {
+  ModelConfig config = Config();  // 3 heads to a KV head
+  EXPECT_EQ(RunState::AttentionTokens(config), 4u);
+  EXPECT_EQ(RunState::Create(config, kShapes[0])->attention_rows(), 3u);
+  EXPECT_EQ(RunState::Create(config, kShapes[2])->attention_rows(), 12u);
+  EXPECT_EQ(RunState::Create(config, kShapes[3])->attention_rows(), 12u);
+  config.n_heads = 26;  // 13
+  EXPECT_EQ(RunState::AttentionTokens(config), 1u);
+  EXPECT_EQ(RunState::Create(config, kShapes[2])->attention_rows(), 24u);
 }
 
 TEST(RunStateTest, StartsAtZeroTailsIncluded) {

@@ -68,6 +68,15 @@ inline TilePair InterleavedTilePair(const std::byte* data, WeightType type, size
   return {first, second};
 }
 
+// Unit `unit` of a matrix, as a matrix of its own.
+inline TileMatrix UnitOf(const TileMatrix& w, size_t unit) {
+  TileMatrix part = w;
+  part.data = w.data + unit * w.unit_stride;
+  const size_t left = w.rows - unit * kUnitRows;
+  part.rows = static_cast<uint32_t>(left < kUnitRows ? left : kUnitRows);
+  return part;
+}
+
 // Half-open range of panels of one matrix.
 struct PanelRange {
   size_t begin = 0;

@@ -29,7 +29,8 @@ inline constexpr size_t kSuperblock = 64;
 // so that the threads that compute a vector can also quantise it, each what it wrote.
 inline constexpr size_t kQuantBlock = 32;
 
-// The values are those of the `type` field of a TVL directory entry. Never renumber.
+// The values are those of the `type` field of a TVL directory entry, where there is no kI8. Never
+// renumber.
 enum class WeightType : uint32_t {
   kF32 = 1,
   kF16 = 2,
@@ -37,6 +38,8 @@ enum class WeightType : uint32_t {
   kQ8 = 4,
   kQ4 = 5,
   kQ4M = 6,
+  // 8-bit integers that stand for themselves: the values of a KV cache in q8 (core/kv_slot.h).
+  kI8 = 100,
 };
 
 inline constexpr WeightType kFloatTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16};
@@ -65,6 +68,7 @@ constexpr size_t PaddedCols(WeightType type, size_t cols) {
     case WeightType::kF32:
     case WeightType::kF16:
     case WeightType::kBF16:
+    case WeightType::kI8:
       return RoundUp(cols, kDotChains);
     case WeightType::kQ8:
     case WeightType::kQ4:
@@ -89,6 +93,8 @@ constexpr size_t PanelLines(WeightType type, size_t cols) {
     case WeightType::kF16:
     case WeightType::kBF16:
       return padded / 2;
+    case WeightType::kI8:
+      return padded / 4;
     case WeightType::kQ8:
     case WeightType::kQ4:
     case WeightType::kQ4M:
@@ -107,6 +113,8 @@ constexpr size_t TileIndexF16(size_t row, size_t k) { return k * kPanelRows + ro
 constexpr size_t TileIndexBF16(size_t row, size_t k) {
   return k / 2 * (2 * kPanelRows) + 2 * row + k % 2;
 }
+
+constexpr size_t TileIndexI8(size_t row, size_t k) { return k * kPanelRows + row; }
 
 // Byte, within a panel, of the quant of row `row` and input `k`. A line of q8 is 16 rows by a quad
 // of k; a line of q4 is 16 rows by two quads, the first in the low nibbles (IsHighNibble false).
@@ -145,6 +153,8 @@ constexpr const char* WeightTypeName(WeightType type) {
       return "q4";
     case WeightType::kQ4M:
       return "q4m";
+    case WeightType::kI8:
+      return "i8";
   }
   return "unknown";
 }

@@ -28,6 +28,8 @@ size_t LinesByTheFormat(WeightType type, size_t cols) {
     case WeightType::kF16:
     case WeightType::kBF16:
       return Ceil(cols, 4) / 2;
+    case WeightType::kI8:
+      return Ceil(cols, 4) / 4;
     case WeightType::kQ8:
       return Ceil(cols, 64) / 64 * 17;
     case WeightType::kQ4:
@@ -54,6 +56,14 @@ TEST(TileTest, PanelSizes) {
       EXPECT_EQ(PanelBytes(type, cols), 64 * LinesByTheFormat(type, cols));
     }
   }
+}
+
+// Of the KV cache only: no file has it.
+TEST(TileTest, I8) {
+  for (const size_t cols : {1, 4, 5, 64, 172})
+    EXPECT_EQ(PanelLines(WeightType::kI8, cols), LinesByTheFormat(WeightType::kI8, cols));
+  EXPECT_EQ(TileIndexI8(5, 3), 53u);
+  for (const WeightType type : kWeightTypes) EXPECT_NE(type, WeightType::kI8);
 }
 
 TEST(TileTest, PanelCounts) {

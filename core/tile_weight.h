@@ -47,6 +47,8 @@ inline float PanelWeight(const std::byte* panel, size_t row, size_t k) {
     return F16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexF16(row, k)]);
   } else if constexpr (W == WeightType::kBF16) {
     return BF16ToF32(reinterpret_cast<const uint16_t*>(panel)[TileIndexBF16(row, k)]);
+  } else if constexpr (W == WeightType::kI8) {
+    return static_cast<float>(std::to_integer<int8_t>(panel[TileIndexI8(row, k)]));
   } else {
     const float quant = static_cast<float>(PanelQuant<W>(panel, row, k));
     const float scale = PanelScale<W>(panel, row, k);

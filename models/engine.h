@@ -31,6 +31,7 @@
 #include "core/cpu_cores.h"
 #include "core/kernel.h"
 #include "core/kv_cache.h"
+#include "core/kv_slot.h"
 #include "core/mapped_file.h"
 #include "core/model_view.h"
 #include "core/run_state.h"
@@ -42,9 +43,11 @@
 namespace tvl {
 
 struct SessionOptions {
-  size_t context = 0;         // positions; 0, or more than the model's, means the model's
-  size_t prefill_chunk = 64;  // tokens that one pass of Prefill runs; any value gives the same bits
-  bool all_logits = false;    // keep room for the logits of every token of a chunk (PrefillAll)
+  size_t context = 0;  // positions; 0, or more than the model's, means the model's
+  size_t prefill_chunk =
+      256;  // tokens that one pass of Prefill runs; any value gives the same bits
+  KvType kv_type = KvType::kF16;  // what the KV cache keeps
+  bool all_logits = false;        // keep room for the logits of every token of a chunk (PrefillAll)
 };
 
 // One sequence: its KV cache, its activations, its logits. Not thread-safe itself, but sessions of
@@ -67,7 +70,7 @@ class Session {
     const size_t context = options.context == 0
                                ? config.context_length
                                : std::min<size_t>(options.context, config.context_length);
-    absl::StatusOr<KvCache> cache = KvCache::Create(config, context);
+    absl::StatusOr<KvCache> cache = KvCache::Create(config, context, options.kv_type);
     if (!cache.ok()) return cache.status();
     absl::StatusOr<RunState> state =
         RunState::Create(config, StateShape(context, pool->threads(), options));
@@ -81,11 +84,14 @@ class Session {
     return {.max_tokens = chunk,
             .logit_rows = options.all_logits ? chunk : 1,
             .threads = threads,
-            .context = context};
+            .context = context,
+            .float_batch = K::kFloatBatch,
+            .quant_batch = K::kQuantBatch};
   }
 
   size_t position() const { return position_; }  // tokens so far
   size_t context() const { return state_.shape().context; }
+  KvType kv_type() const { return cache_.type(); }
   const ModelConfig& config() const { return llama_.config(); }
 
   // Logits (vocab_size) that predict the token after the last one run. Samplers may overwrite them.

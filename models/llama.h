@@ -9,8 +9,10 @@
 
 #include "core/activations.h"
 #include "core/attention.h"
+#include "core/batches.h"
 #include "core/canonical_math.h"
 #include "core/kernel.h"
+#include "core/kv_append.h"
 #include "core/kv_cache.h"
 #include "core/model_config.h"
 #include "core/model_view.h"
@@ -26,10 +28,10 @@ namespace tvl {
 // RunState, so one Llama serves any number of sessions.
 //
 // All threads walk the pass together and meet at a barrier where one needs what another wrote: five
-// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), three or four times
-// more for a chunk, whose norms, quantisation and cache appends are shared out by token and by
-// head. Rows of a matrix are shared out in units of 32, contiguously; no sum crosses threads, so
-// the thread count changes no bit.
+// times per layer when decoding (after q|k|v, attention, wo, gate|up, down), four times more for a
+// chunk, whose norms, quantisation and cache appends are shared out by token and by head, and whose
+// activations are laid out in the backend's batches on the way. Rows of a matrix are shared out in
+// units of 32, contiguously; no sum crosses threads, so the thread count changes no bit.
 template <Kernel K, ModelView M>
 class Llama {
  public:
@@ -67,6 +69,16 @@ class Llama {
     const ModelConfig& c() const { return llama.config_; }
     bool decoding() const { return tokens.size() == 1; }
 
+    // The forms in which a group of matrices takes its input.
+    struct Wanted {
+      bool floats = false;
+      bool quants = false;
+    };
+    template <typename... Matrices>
+    static Wanted WantedBy(const Matrices&... w) {
+      return {(!IsQuantized(w.type) || ...), (IsQuantized(w.type) || ...)};
+    }
+
     void Run(Logits logits) {
       Embed();
       worker.Sync();
@@ -93,43 +105,58 @@ class Llama {
       }
     }
 
-    // The rows that this thread prepares of a vector that all threads then read: of one token a
-    // copy of its own, which is cheaper than a barrier; of a chunk its share, and then they meet.
-    // prepare(t, row) makes row `row` from token t. Returns the first row to read from.
-    template <typename F>
-    size_t Prepare(F&& prepare) {
-      if (decoding()) {
-        prepare(0, worker.index());
-        return worker.index();
-      }
-      const auto [begin, end] = worker.Share(tokens.size());
-      for (size_t t = begin; t < end; ++t) prepare(t, t);
-      worker.Sync();
-      return 0;
-    }
-
-    // Token t's residual stream, normed into row `row` of s.xn, and of s.xn_quants if `quantized`.
-    void Norm(size_t t, std::span<const float> weight, bool quantized, size_t row) {
-      K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, s.xn.Row(row));
-      if (quantized) K::QuantizeActivations(s.xn.Row(row), c().dim, s.xn_quants.From(row));
-    }
-
-    Activations NormedFrom(size_t row) const {
-      return {{s.xn.Row(row), s.xn.stride}, s.xn_quants.From(row)};
+    // Token t's residual stream, normed into this thread's row.
+    const float* Norm(size_t t, std::span<const float> weight) {
+      float* row = s.xn.Row(worker.index());
+      K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, row);
+      return row;
     }
 
     // The normed residual stream of all tokens, as weights of these types take it.
-    Activations Normed(std::span<const float> weight, bool quantized) {
-      return NormedFrom(Prepare([&](size_t t, size_t row) { Norm(t, weight, quantized, row); }));
+    Activations Normed(std::span<const float> weight, Wanted wanted) {
+      if (decoding()) return NormedToken(0, weight, wanted);
+      const auto [begin, end] = worker.Share(tokens.size());
+      for (size_t t = begin; t < end; ++t) {
+        const float* row = Norm(t, weight);
+        if (wanted.floats) PlaceToken(row, c().dim, t, s.xn_batches);
+        if (wanted.quants) QuantizeIntoBatches<K>(row, c().dim, 0, t, s.xn_quant_batches);
+      }
+      worker.Sync();
+      return {{s.xn_batches.data, s.xn_batches.stride}, s.xn_quant_batches};
+    }
+
+    // The same of one token, by each thread for itself.
+    Activations NormedToken(size_t t, std::span<const float> weight, Wanted wanted) {
+      const float* row = Norm(t, weight);
+      const QuantizedRows quants = s.xn_quants.From(worker.index());
+      if (wanted.quants) K::QuantizeActivations(row, c().dim, quants);
+      return {{row, 0}, quants};
+    }
+
+    static void PlaceToken(const float* row, size_t n, size_t t, const Lane& batches) {
+      PlaceRow<K::kFloatBatch>(row, n, RoundUp(n, kDotChains), 0, t, batches.data, batches.stride);
     }
 
     // Attention's output, as weights of wo's type take it.
     Activations Attended(const TileMatrix& wo) {
-      if (!IsQuantized(wo.type)) return {{s.att.data, s.att.stride}, {}};
-      const size_t first = Prepare([&](size_t t, size_t row) {
-        K::QuantizeActivations(s.att.Row(t), c().q_dim(), s.att_quants.From(row));
-      });
-      return {{}, s.att_quants.From(first)};
+      const bool quantized = IsQuantized(wo.type);
+      if (!quantized && (decoding() || K::kFloatBatch == 1))
+        return {{s.att.data, s.att.stride}, {}};
+      if (decoding()) {
+        const QuantizedRows quants = s.att_quants.From(worker.index());
+        K::QuantizeActivations(s.att.Row(0), c().q_dim(), quants);
+        return {{}, quants};
+      }
+      const auto [begin, end] = worker.Share(tokens.size());
+      for (size_t t = begin; t < end; ++t) {
+        if (quantized) {
+          QuantizeIntoBatches<K>(s.att.Row(t), c().q_dim(), 0, t, s.att_quant_batches);
+        } else {
+          PlaceToken(s.att.Row(t), c().q_dim(), t, s.att_batches);
+        }
+      }
+      worker.Sync();
+      return {{s.att_batches.data, s.att_batches.stride}, s.att_quant_batches};
     }
 
     static_assert(kUnitRows == kQuantBlock);
@@ -175,24 +202,25 @@ class Llama {
     }
 
     void AttentionBlock(size_t layer, const LayerView& w) {
-      const Activations xn =
-          Normed(w.attention_norm,
-                 IsQuantized(w.wq.type) || IsQuantized(w.wk.type) || IsQuantized(w.wv.type));
+      const Activations xn = Normed(w.attention_norm, WantedBy(w.wq, w.wk, w.wv));
       Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
       worker.Sync();
       if (decoding()) {
         const auto [begin, end] = worker.Share(c().n_kv_heads);
         for (size_t head = begin; head < end; ++head) {
-          Append(layer, head);
-          AttendGroup(layer, head, 0);
+          Append(layer, head, 0, 1);
+          AttendGroup(layer, head, 0, 1);
         }
       } else {
-        const auto [begin, end] = worker.Share(c().n_kv_heads);
-        for (size_t head = begin; head < end; ++head) Append(layer, head);
+        AppendChunk(layer);
         worker.Sync();
-        const auto [first, last] = worker.Share(c().n_kv_heads * tokens.size());
-        for (size_t i = first; i < last; ++i)
-          AttendGroup(layer, i / tokens.size(), i % tokens.size());
+        const size_t together = RunState::AttentionTokens(c());
+        const size_t parts = (tokens.size() + together - 1) / together;
+        const auto [first, last] = worker.Share(c().n_kv_heads * parts);
+        for (size_t i = first; i < last; ++i) {
+          const size_t begin = i % parts * together;
+          AttendGroup(layer, i / parts, begin, std::min(together, tokens.size() - begin));
+        }
       }
       worker.Sync();
       AddToResidual(w.wo, Attended(w.wo));
@@ -208,68 +236,118 @@ class Llama {
       }
     }
 
-    void Append(size_t layer, size_t head) {
+    // Tokens [begin, begin + count) of a head.
+    void Append(size_t layer, size_t head, size_t begin, size_t count) {
       const KvSlot slot = cache.Slot(layer, head);
       float* rotated = s.k_rot.Row(worker.index());
-      for (size_t t = 0; t < tokens.size(); ++t) {
+      for (size_t t = begin; t < begin + count; ++t) {
         Rotate(t, s.k.Row(t) + head * c().head_dim, rotated);
-        K::AppendKey(rotated, position + t, slot);
-        K::AppendValue(s.v.Row(t) + head * c().head_dim, position + t, slot);
+        AppendKey<K>(rotated, position + t, slot);
+        AppendValue<K>(s.v.Row(t) + head * c().head_dim, position + t, slot);
       }
     }
 
-    // Attention of token t for all query heads of one KV head.
-    void AttendGroup(size_t layer, size_t kv_head, size_t t) {
+    // All tokens of all heads, shared out by whole panels of positions, since neighbours touch the
+    // same lines.
+    void AppendChunk(size_t layer) {
+      const size_t first_panel = position / kPanelRows;
+      const size_t panels = PanelCount(position + tokens.size()) - first_panel;
+      const auto [first, last] = worker.Share(c().n_kv_heads * panels);
+      for (size_t i = first; i < last; ++i) {
+        const size_t panel = (first_panel + i % panels) * kPanelRows;
+        const size_t begin = std::max(panel, position) - position;
+        const size_t end = std::min(panel + kPanelRows - position, tokens.size());
+        Append(layer, i / panels, begin, end - begin);
+      }
+    }
+
+    // Attention of tokens [begin, begin + count) for all query heads of one KV head.
+    void AttendGroup(size_t layer, size_t kv_head, size_t begin, size_t count) {
       const size_t group = c().heads_per_kv();
       const size_t offset = kv_head * group * c().head_dim;
-      const size_t scratch_row = worker.index() * group;
-      float* q_rot = s.q_rot.Row(scratch_row);
-      for (size_t h = 0; h < group; ++h) {
-        Rotate(t, s.q.Row(t) + offset + h * c().head_dim, q_rot + h * s.q_rot.stride);
+      const size_t row = worker.index() * s.attention_rows();
+      float* q_rot = s.q_rot.Row(row);
+      for (size_t i = 0; i < count * group; ++i) {
+        const size_t t = begin + i / group, head = i % group;
+        Rotate(t, s.q.Row(t) + offset + head * c().head_dim, q_rot + i * s.q_rot.stride);
       }
-      Attend<K>(cache.Slot(layer, kv_head), position + t + 1, q_rot, s.q_rot.stride, group,
-                c().attention_scale, s.scores.Row(scratch_row), s.scores.stride,
-                s.att.Row(t) + offset, c().head_dim);
+      const AttentionScratch scratch = {.q_batches = s.q_batches.Row(row),
+                                        .q_stride = s.q_batches.stride,
+                                        .q_quants = s.q_quants.From(row),
+                                        .scores = s.scores.Row(row),
+                                        .scaled = s.scaled_scores.Row(row),
+                                        .batches = s.score_batches.Row(row),
+                                        .scores_stride = s.scores.stride,
+                                        .out = s.att_rows.Row(row)};
+      Attend<K>(cache.Slot(layer, kv_head), position + begin + 1, count, group, q_rot,
+                s.q_rot.stride, c().attention_scale, scratch, s.att.Row(begin) + offset,
+                s.att.stride);
     }
 
+    // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
+    // cache.
     void FeedForwardBlock(const LayerView& w) {
       const TileMatrix& gate = w.w13.first;
-      const Activations xn = Normed(w.ffn_norm, IsQuantized(gate.type));
+      const Activations xn = Normed(w.ffn_norm, WantedBy(gate));
       const auto [begin, end] = worker.Share(Units(gate));
-      // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
-      // cache.
       for (size_t unit = begin; unit < end; ++unit) {
-        const PanelRange panels = {unit * kPanelsPerUnit,
-                                   std::min((unit + 1) * kPanelsPerUnit, gate.panels())};
-        Gemm<K>(gate, panels, xn, tokens.size(), s.gate.data, s.gate.stride);
-        Gemm<K>(w.w13.second, panels, xn, tokens.size(), s.up.data, s.up.stride);
-        const size_t first = unit * kUnitRows;
-        const size_t rows = std::min<size_t>(kUnitRows, c().hidden_dim - first);
-        for (size_t t = 0; t < tokens.size(); ++t) {
-          K::SwiGlu(s.gate.Row(t) + first, s.up.Row(t) + first, rows, s.gate.Row(t) + first);
-          // A unit's rows are a block of w2's inputs.
-          if (IsQuantized(w.w2.type)) {
-            K::QuantizeActivations(s.gate.Row(t) + first, rows,
-                                   s.gate_quants.From(t).FromBlock(unit));
-          }
+        const TileMatrix g = UnitOf(gate, unit), u = UnitOf(w.w13.second, unit);
+        if (decoding()) {
+          GateUnit(unit, g, u, IsQuantized(w.w2.type), xn);
+        } else {
+          GateUnitOfChunk(unit, g, u, IsQuantized(w.w2.type), xn);
         }
       }
       worker.Sync();
-      AddToResidual(w.w2, {{s.gate.data, s.gate.stride}, s.gate_quants});
+      AddToResidual(w.w2, Gated());
       worker.Sync();
+    }
+
+    void GateUnit(size_t unit, const TileMatrix& g, const TileMatrix& u, bool quantized,
+                  const Activations& xn) {
+      float* gate = s.gate.data + unit * kUnitRows;
+      float* up = s.up.data + unit * kUnitRows;
+      Gemv<K>(g, {0, g.panels()}, xn, gate);
+      Gemv<K>(u, {0, u.panels()}, xn, up);
+      K::SwiGlu(gate, up, g.rows, gate);
+      // A unit's rows are a block of w2's inputs.
+      if (quantized) K::QuantizeActivations(gate, g.rows, s.gate_quants.FromBlock(unit));
+    }
+
+    void GateUnitOfChunk(size_t unit, const TileMatrix& g, const TileMatrix& u, bool quantized,
+                         const Activations& xn) {
+      const size_t lane_row = worker.index() * s.shape().max_tokens;
+      float* gates = s.gate_units.Row(lane_row);
+      float* ups = s.up_units.Row(lane_row);
+      Gemm<K>(g, {0, g.panels()}, xn, tokens.size(), gates, kUnitRows);
+      Gemm<K>(u, {0, u.panels()}, xn, tokens.size(), ups, kUnitRows);
+      for (size_t t = 0; t < tokens.size(); ++t) {
+        float* gate = gates + t * kUnitRows;
+        K::SwiGlu(gate, ups + t * kUnitRows, g.rows, gate);
+        if (quantized) {
+          QuantizeIntoBatches<K>(gate, g.rows, unit, t, s.gate_quant_batches);
+        } else {
+          PlaceRow<K::kFloatBatch>(gate, g.rows, g.rows, unit * kUnitRows, t, s.gate_batches.data,
+                                   s.gate_batches.stride);
+        }
+      }
+    }
+
+    Activations Gated() const {
+      if (decoding()) return {{s.gate.data, s.gate.stride}, s.gate_quants};
+      return {{s.gate_batches.data, s.gate_batches.stride}, s.gate_quant_batches};
     }
 
     void Classify(Logits logits) {
       if (logits == Logits::kNone) return;
       const TileMatrix classifier = llama.model_.classifier();
       const std::span<const float> weight = llama.model_.final_norm();
-      const bool quantized = IsQuantized(classifier.type);
+      const Wanted wanted = WantedBy(classifier);
       if (logits == Logits::kAll) {
-        Multiply<1>({{classifier, s.logits}}, Normed(weight, quantized), tokens.size());
+        Multiply<1>({{classifier, s.logits}}, Normed(weight, wanted), tokens.size());
         return;
       }
-      Norm(tokens.size() - 1, weight, quantized, worker.index());
-      Multiply<1>({{classifier, s.logits}}, NormedFrom(worker.index()), 1);
+      Multiply<1>({{classifier, s.logits}}, NormedToken(tokens.size() - 1, weight, wanted), 1);
     }
   };
 

@@ -42,6 +42,8 @@ struct Options {
   uint64_t generate = 128;
   uint64_t rounds = 3;
   bool pin = false;
+  uint64_t prefill_chunk = SessionOptions().prefill_chunk;
+  KvType kv_type = SessionOptions().kv_type;
   std::string json;
   bool tune = false;
 };
@@ -76,7 +78,8 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
   auto engine = OpenModel<SelectedKernel>(
       options.model, {.threads = threads, .pinning = options.pin ? Pinning::kOn : Pinning::kOff});
   if (!engine.ok()) return engine.status();
-  auto session = (*engine)->NewSession({});
+  auto session =
+      (*engine)->NewSession({.prefill_chunk = options.prefill_chunk, .kv_type = options.kv_type});
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
@@ -89,7 +92,8 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
     report->footprint =
         reader.BytesPerToken() +
         KvCache::BytesFor(reader.config(),
-                          std::min<uint64_t>(session->context(), longest + options.generate));
+                          std::min<uint64_t>(session->context(), longest + options.generate),
+                          options.kv_type);
     report->pinned = (*engine)->pinned();
     if (options.pin && !report->pinned) PrintNote(kCannotPin);
   }
@@ -233,6 +237,8 @@ void AddBench(CLI::App& app, Action* action) {
   };
   const CLI::Option* tune =
       sub->add_flag("--tune", options->tune, "Find and keep the best number of threads instead");
+  AddPrefillChunk(*sub, &options->prefill_chunk);
+  AddKvType(*sub, &options->kv_type);
   sub->callback([=] {
     // CLI11's own excludes() says it again in the help of every option.
     for (const CLI::Option* option : measured) {

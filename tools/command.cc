@@ -105,4 +105,22 @@ void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {
                         *tokens, ")"));
 }
 
+void AddKvType(CLI::App& app, KvType* type) {
+  app.add_option_function<std::string>(
+         "--kv-dtype",
+         [type](const std::string& text) {
+           for (const KvType known : kKvTypes) {
+             if (text != KvTypeName(known)) continue;
+             *type = known;
+             return;
+           }
+           throw CLI::ValidationError("--kv-dtype",
+                                      absl::StrCat("expected f32, f16 or q8, found ", text));
+         },
+         absl::StrCat("Of the keys and values that attention remembers: 32, 16 or 8.5 bits each "
+                      "(default: ",
+                      KvTypeName(*type), ")"))
+      ->type_name("f32|f16|q8");
+}
+
 }  // namespace tvl

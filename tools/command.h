@@ -9,6 +9,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "core/kv_slot.h"
 
 namespace tvl {
 
@@ -56,6 +57,7 @@ CLI::Option* AddCounts(CLI::App& app, const std::string& names, uint64_t min, ui
                        std::vector<uint64_t>* values, const std::string& help);
 CLI::Option* AddPin(CLI::App& app, bool* pin);
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
+void AddKvType(CLI::App& app, KvType* type);
 
 }  // namespace tvl
 

@@ -70,9 +70,10 @@ class Evaluator {
  public:
   // `other` may be null. REQUIRES: window >= 2 and within the context of both models, which have
   // the same vocabulary.
-  static absl::StatusOr<Evaluator> Create(Engine<K>* model, Engine<K>* other, size_t window) {
+  static absl::StatusOr<Evaluator> Create(Engine<K>* model, Engine<K>* other, size_t window,
+                                          KvType kv_type) {
     // The last token of a window is predicted, not run.
-    const SessionOptions options = {.context = window - 1, .all_logits = true};
+    const SessionOptions options = {.context = window - 1, .kv_type = kv_type, .all_logits = true};
     auto session = model->NewSession(options);
     if (!session.ok()) return session.status();
     Evaluator evaluator(model->reader().name(), *std::move(session));

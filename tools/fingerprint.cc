@@ -57,6 +57,7 @@ void AddFingerprint(CLI::App& app, Action* action) {
            "Greedy steps after the prompt (default: 64)");
   AddThreads(*sub, &options->threads);
   AddPrefillChunk(*sub, &options->fingerprint.prefill_chunk);
+  AddKvType(*sub, &options->fingerprint.kv_type);
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

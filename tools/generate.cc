@@ -34,6 +34,7 @@ struct Options {
   bool pin = false;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
+  KvType kv_type = SessionOptions().kv_type;
   SamplingOptions sampling;
   bool stats = false;
 };
@@ -137,8 +138,9 @@ absl::Status Run(const Options& options) {
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
-  auto session =
-      (*engine)->NewSession({.context = options.context, .prefill_chunk = options.prefill_chunk});
+  auto session = (*engine)->NewSession({.context = options.context,
+                                        .prefill_chunk = options.prefill_chunk,
+                                        .kv_type = options.kv_type});
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
@@ -213,6 +215,7 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
            "Positions to make room for (default: the model's)");
   AddPrefillChunk(*sub, &options->prefill_chunk);
+  AddKvType(*sub, &options->kv_type);
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }

@@ -114,7 +114,7 @@ struct MemoryOfRun {
 
 MemoryOfRun MemoryFor(const TvlReader& reader) {
   const ModelConfig& c = reader.config();
-  return {reader.bytes().size(), KvCache::BytesFor(c, c.context_length),
+  return {reader.bytes().size(), KvCache::BytesFor(c, c.context_length, SessionOptions().kv_type),
           RunState::BytesFor(c, Engine<SelectedKernel>::SessionType::StateShape(
                                     c.context_length, ThreadsFor(reader), {}))};
 }
@@ -128,7 +128,8 @@ void DescribeMemory(const TvlReader& reader, std::string* out) {
       absl::StrCat(FormatBytes(memory.file),
                    ", mapped: the file itself, shared by all who run it"));
   Row(out, "KV cache",
-      absl::StrCat(FormatBytes(memory.cache), " for the full context, taken as it fills"));
+      absl::StrCat(FormatBytes(memory.cache), " for the full context of ",
+                   KvTypeName(SessionOptions().kv_type), ", taken as it fills"));
   Row(out, "activations",
       absl::StrCat(FormatBytes(memory.activations), " with ", threads,
                    threads == 1 ? " thread" : " threads"));

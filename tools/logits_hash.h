@@ -36,6 +36,7 @@ struct FingerprintOptions {
   std::string prompt = "Once upon a time";
   uint64_t tokens = 64;  // greedy steps; end tokens do not stop them
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
+  KvType kv_type = SessionOptions().kv_type;
 };
 
 // The hash of the logits of every position: those of the prompt, then those of `tokens` steps, each
@@ -53,6 +54,7 @@ absl::StatusOr<uint64_t> Fingerprint(Engine<K>& engine, const FingerprintOptions
     return s;
   auto session = engine.NewSession({.context = prompt.size() + options.tokens,
                                     .prefill_chunk = options.prefill_chunk,
+                                    .kv_type = options.kv_type,
                                     .all_logits = true});
   if (!session.ok()) return session.status();
   LogitsHash hash;

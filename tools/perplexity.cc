@@ -32,6 +32,7 @@ struct Options {
   std::string against;
   uint64_t context = 0;
   uint64_t threads = 0;
+  KvType kv_type = SessionOptions().kv_type;
 };
 
 // Pieces are compared, not only their number: token ids must mean the same.
@@ -139,7 +140,8 @@ absl::Status Run(const Options& options) {
   const auto text = ReadText(options.file, *tokenizer, bos >= 0);
   if (!text.ok()) return text.status();
 
-  auto evaluator = Evaluator<SelectedKernel>::Create(model->get(), other.get(), *window);
+  auto evaluator =
+      Evaluator<SelectedKernel>::Create(model->get(), other.get(), *window, options.kv_type);
   if (!evaluator.ok()) return evaluator.status();
   const absl::StatusOr<Evaluation> evaluation = [&] {
     Progress progress("evaluating");
@@ -181,6 +183,7 @@ void AddPerplexity(CLI::App& app, Action* action) {
   AddCount(*sub, "--context", 2, kMaxPositions, &options->context,
            "Tokens in a window (default: the model's context)");
   AddThreads(*sub, &options->threads);
+  AddKvType(*sub, &options->kv_type);
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

@@ -5,32 +5,32 @@
 
 #include "backends/highway_portable/highway_portable.h"
 #include "backends/highway_portable/vectors-inl.h"
+#include "core/float16.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tvl {
 
 using namespace highway_portable;  // NOLINT: this file is that namespace's second half
 
-void HighwayPortable::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
-  float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();
-  for (size_t i = 0; i < slot.head_dim; ++i) panel[TileIndexF32(position % kPanelRows, i)] = k[i];
+void HighwayPortable::RoundToF16(const float* x, size_t n, uint16_t* out) noexcept {
+  const hn::Rebind<hwy::float16_t, D> df16;
+  const hn::Rebind<uint16_t, D> du16;
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    hn::StoreU(hn::BitCast(du16, hn::DemoteTo(df16, hn::LoadU(d, x + i))), du16, out + i);
+  for (; i < n; ++i) out[i] = F32ToF16(x[i]);
 }
 
-void HighwayPortable::AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept {
-  const bool first_of_quad = position % kDotChains == 0;
-  for (size_t i = 0; i < slot.head_dim; i += kLanes) {
-    float* at = slot.values + i / kPanelRows * slot.value_panel_stride() +
-                TileIndexF32(i % kPanelRows, position);
-    const size_t count = slot.head_dim - i;
-    if (count >= kLanes) {
-      hn::Store(hn::LoadU(d, v + i), d, at);
-    } else {
-      for (size_t j = 0; j < count; ++j) at[j] = v[i + j];
-    }
-    if (!first_of_quad) continue;
-    for (size_t ahead = 1; ahead < kDotChains; ++ahead)
-      hn::Store(hn::Zero(d), d, at + ahead * kPanelRows);
+void HighwayPortable::ScaleByF16(const float* x, const uint16_t* scales, size_t n,
+                                 float* y) noexcept {
+  const hn::Rebind<hwy::float16_t, D> df16;
+  const hn::Rebind<uint16_t, D> du16;
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const V scale = hn::PromoteTo(d, hn::BitCast(df16, hn::LoadU(du16, scales + i)));
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), scale), d, y + i);
   }
+  for (; i < n; ++i) y[i] = x[i] * F16ToF32(scales[i]);
 }
 
 void HighwayPortable::RmsNorm(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight,

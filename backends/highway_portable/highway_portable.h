@@ -4,11 +4,11 @@
 #define TVL_BACKENDS_HIGHWAY_PORTABLE_HIGHWAY_PORTABLE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "core/activations.h"
 #include "core/kernel.h"
-#include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
 
@@ -17,6 +17,15 @@ namespace tvl {
 // Operations, shapes and order: core/kernel.h.
 struct HighwayPortable {
   static constexpr std::string_view kName = "highway_portable";
+  // As many rows as leave room in the registers for their sums with the panels of a pass
+  // (products.cc, quantized_products.cc).
+#ifdef __AVX512F__
+  static constexpr size_t kFloatBatch = 12;
+  static constexpr size_t kQuantBatch = 6;
+#else
+  static constexpr size_t kFloatBatch = 6;
+  static constexpr size_t kQuantBatch = 3;
+#endif
 
   template <WeightType W>
   static void Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, float* y) noexcept;
@@ -27,8 +36,8 @@ struct HighwayPortable {
   static void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept;
 
   static void QuantizeActivations(const float* x, size_t n, const QuantizedRows& out) noexcept;
-  static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
-  static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
+  static void RoundToF16(const float* x, size_t n, uint16_t* out) noexcept;
+  static void ScaleByF16(const float* x, const uint16_t* scales, size_t n, float* y) noexcept;
   static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
                       float* y) noexcept;
   static void Rope(const float* x, const float* cos, const float* sin, size_t dims,
@@ -52,6 +61,7 @@ TVL_DECLARE(WeightType::kBF16);
 TVL_DECLARE(WeightType::kQ8);
 TVL_DECLARE(WeightType::kQ4);
 TVL_DECLARE(WeightType::kQ4M);
+TVL_DECLARE(WeightType::kI8);
 #undef TVL_DECLARE
 
 static_assert(Kernel<HighwayPortable>);

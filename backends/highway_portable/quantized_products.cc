@@ -20,115 +20,177 @@ HWY_INLINE VI8 BroadcastQuad(const int8_t* x) {
   return hn::BitCast(di8, hn::Set(di32, quad));
 }
 
-// What the integer sum of a block starts from, so that offsets of the weights cost nothing.
+// The integer sum of a block starts from so many times the sum of its inputs, so that offsets of
+// the weights cost nothing.
 template <WeightType W>
-HWY_INLINE int32_t StartOf(int32_t sum) {
-  return W == WeightType::kQ8 ? -kQ8Offset * sum : W == WeightType::kQ4 ? -8 * sum : 0;
-}
+inline constexpr int32_t kStart = W == WeightType::kQ8   ? -kQ8Offset
+                                  : W == WeightType::kQ4 ? -8
+                                                         : 0;
 
-// s[t][v] += the integer products of one line of quants, vector of rows v, with the inputs of
-// kTokens rows from x on.
-template <WeightType W, size_t kTokens>
-HWY_INLINE void AddLine(const std::byte* line, const int8_t* x, size_t stride,
-                        VI32 (&s)[kTokens][kVectors]) {
-  for (size_t v = 0; v < kVectors; ++v) {
-    const VI8 w = hn::Load(di8, reinterpret_cast<const int8_t*>(line) + v * kLanes * 4);
-    if constexpr (W == WeightType::kQ8) {
-      for (size_t t = 0; t < kTokens; ++t)
-        s[t][v] = DotQ8(s[t][v], w, BroadcastQuad(x + t * stride));
-    } else {
-      const VI8 mask = hn::Set(di8, int8_t{0xf});
-      const VI8 low = hn::And(w, mask);
-      const hn::Repartition<uint16_t, D> du16;
-      const VI8 high = hn::And(hn::BitCast(di8, hn::ShiftRight<4>(hn::BitCast(du16, w))), mask);
-      for (size_t t = 0; t < kTokens; ++t)
-        s[t][v] = DotQ4(s[t][v], low, BroadcastQuad(x + t * stride));
-      for (size_t t = 0; t < kTokens; ++t)
-        s[t][v] = DotQ4(s[t][v], high, BroadcastQuad(x + t * stride + 4));
+// kTokens rows of x, of a batch of kB, with kPanels panels. Every line is loaded once, in order.
+template <WeightType W, size_t kPanels, size_t kTokens, size_t kB>
+class BatchDots {
+ public:
+  // x: the batch.
+  HWY_INLINE explicit BatchDots(const QuantizedRows& x)
+      : quants_(x.quants), scales_(x.scales), sums_(x.sums) {
+    for (size_t p = 0; p < kPanels; ++p) {
+      for (size_t t = 0; t < kTokens; ++t) {
+        for (size_t v = 0; v < kVectors; ++v) acc_[p][t][v] = hn::Zero(d);
+      }
     }
   }
-}
 
-// kTokens rows of x with one panel: every line is loaded once, in order.
-template <WeightType W, size_t kTokens>
-HWY_INLINE void PanelDots(const std::byte* panel, size_t padded_cols, const QuantizedRows& x,
-                          size_t rows, float* HWY_RESTRICT y, size_t y_stride) {
-  constexpr size_t kLineCols = W == WeightType::kQ8 ? 4 : 8;
-  constexpr size_t kBlockLines = kQuantBlock / kLineCols;
-  const hn::Rebind<hwy::float16_t, D> df16;
-  V acc[kTokens][kVectors];
-  for (size_t t = 0; t < kTokens; ++t) {
-    for (size_t v = 0; v < kVectors; ++v) acc[t][v] = hn::Zero(d);
+  // `ahead`: whether the panels come from memory, and not from the cache as for later batches.
+  HWY_INLINE void Add(const std::byte* const (&panel)[kPanels], size_t padded_cols, bool ahead) {
+    const std::byte* superblock[kPanels];
+    for (size_t p = 0; p < kPanels; ++p) superblock[p] = panel[p];
+    for (size_t k = 0; k < padded_cols; k += kSuperblock) {
+      if (ahead) {
+        for (size_t p = 0; p < kPanels; ++p)
+          PrefetchStream<SuperblockLines(W) * kLineBytes>(superblock[p]);
+      }
+      for (size_t b = 0; b < kSuperblock / kQuantBlock; ++b) AddBlock(superblock, b);
+      for (size_t p = 0; p < kPanels; ++p) superblock[p] += SuperblockLines(W) * kLineBytes;
+    }
   }
-  const std::byte* superblock = panel;
-  for (size_t k = 0; k < padded_cols; k += kSuperblock) {
-    PrefetchStream<SuperblockLines(W) * kLineBytes>(superblock);
-    for (size_t b = 0; b < kSuperblock / kQuantBlock; ++b) {
-      const size_t block = k / kQuantBlock + b;
-      VI32 s[kTokens][kVectors];
-      for (size_t t = 0; t < kTokens; ++t) {
+
+  // y: row 0 of the first panel of token 0.
+  HWY_INLINE void Store(const size_t (&rows)[kPanels], size_t tokens, float* HWY_RESTRICT y,
+                        size_t y_stride) const {
+    for (size_t t = 0; t < kTokens; ++t) {
+      if (t == tokens) return;
+      for (size_t p = 0; p < kPanels; ++p) {
         for (size_t v = 0; v < kVectors; ++v)
-          s[t][v] = hn::Set(di32, StartOf<W>(x.sums[t * x.block_stride + block]));
+          StoreRows(acc_[p][t][v], v * kLanes, rows[p], y + t * y_stride + p * kPanelRows);
       }
-      for (size_t i = 0; i < kBlockLines; ++i) {
-        AddLine<W>(superblock + (b * kBlockLines + i) * kLineBytes,
-                   x.quants + block * kQuantBlock + i * kLineCols, x.quant_stride, s);
+    }
+  }
+
+ private:
+  using Sums = VI32[kPanels][kTokens][kVectors];
+
+  HWY_INLINE void AddBlock(const std::byte* const (&superblock)[kPanels], size_t b) {
+    constexpr size_t kLineCols = W == WeightType::kQ8 ? 4 : 8;
+    constexpr size_t kBlockLines = kQuantBlock / kLineCols;
+    VI32 s[kPanels][kTokens][kVectors];
+    for (size_t t = 0; t < kTokens; ++t) {
+      const VI32 start = kStart<W> == 0 ? hn::Zero(di32) : hn::Set(di32, kStart<W> * sums_[t]);
+      for (size_t p = 0; p < kPanels; ++p) {
+        for (size_t v = 0; v < kVectors; ++v) s[p][t][v] = start;
       }
+    }
+    for (size_t i = 0; i < kBlockLines; ++i) {
+      AddLine(superblock, (b * kBlockLines + i) * kLineBytes, s);
+      quants_ += kLineCols * kB;
+    }
+    const hn::Rebind<hwy::float16_t, D> df16;
+    V x_scale[kTokens], x_sum[kTokens];
+    for (size_t t = 0; t < kTokens; ++t) {
+      x_scale[t] = hn::Set(d, scales_[t]);
+      if constexpr (W == WeightType::kQ4M) x_sum[t] = hn::ConvertTo(d, hn::Set(di32, sums_[t]));
+    }
+    for (size_t p = 0; p < kPanels; ++p) {
       const hwy::float16_t* scales = reinterpret_cast<const hwy::float16_t*>(
-                                         superblock + SuperblockQuantLines(W) * kLineBytes) +
+                                         superblock[p] + SuperblockQuantLines(W) * kLineBytes) +
                                      b * kPanelRows;
       for (size_t v = 0; v < kVectors; ++v) {
         const V scale = hn::PromoteTo(d, hn::Load(df16, scales + v * kLanes));
         for (size_t t = 0; t < kTokens; ++t) {
-          const V x_scale = hn::Set(d, x.scales[t * x.block_stride + block]);
-          acc[t][v] = hn::MulAdd(hn::ConvertTo(d, s[t][v]), hn::Mul(scale, x_scale), acc[t][v]);
+          V& acc = acc_[p][t][v];
+          acc = hn::MulAdd(hn::ConvertTo(d, s[p][t][v]), hn::Mul(scale, x_scale[t]), acc);
           if constexpr (W == WeightType::kQ4M) {
             const V minimum =
                 hn::PromoteTo(d, hn::Load(df16, scales + kLineBytes / 2 + v * kLanes));
-            const V sum = hn::Set(d, static_cast<float>(x.sums[t * x.block_stride + block]));
-            acc[t][v] = hn::MulAdd(sum, hn::Mul(minimum, x_scale), acc[t][v]);
+            acc = hn::MulAdd(x_sum[t], hn::Mul(minimum, x_scale[t]), acc);
           }
         }
       }
     }
-    superblock += SuperblockLines(W) * kLineBytes;
+    scales_ += kB;
+    sums_ += kB;
   }
-  for (size_t t = 0; t < kTokens; ++t) {
-    for (size_t v = 0; v < kVectors; ++v) StoreRows(acc[t][v], v * kLanes, rows, y + t * y_stride);
-  }
-}
 
-// Tokens that one pass over a panel serves: an integer and a float sum for each vector of rows.
-inline constexpr size_t kQuantTokens = kVectors == 1 ? 8 : 2;
-
-template <WeightType W, size_t kTokens = kQuantTokens>
-HWY_INLINE void TailDots(const std::byte* panel, size_t padded_cols, const QuantizedRows& x,
-                         size_t tokens, size_t rows, float* y, size_t y_stride) {
-  if constexpr (kTokens > 0) {
-    if (tokens != kTokens)
-      return TailDots<W, kTokens - 1>(panel, padded_cols, x, tokens, rows, y, y_stride);
-    PanelDots<W, kTokens>(panel, padded_cols, x, rows, y, y_stride);
+  // Adds the integer products of one line of quants of each panel.
+  HWY_INLINE void AddLine(const std::byte* const (&superblock)[kPanels], size_t offset,
+                          Sums& s) const {
+    constexpr size_t kQuad = 4;
+    VI8 w[kPanels][kVectors];
+    for (size_t p = 0; p < kPanels; ++p) {
+      const int8_t* line = reinterpret_cast<const int8_t*>(superblock[p] + offset);
+      for (size_t v = 0; v < kVectors; ++v) w[p][v] = hn::Load(di8, line + v * kLanes * kQuad);
+    }
+    if constexpr (W == WeightType::kQ8) {
+      for (size_t t = 0; t < kTokens; ++t) {
+        const VI8 x = BroadcastQuad(quants_ + t * kQuad);
+        for (size_t p = 0; p < kPanels; ++p) {
+          for (size_t v = 0; v < kVectors; ++v) s[p][t][v] = DotQ8(s[p][t][v], w[p][v], x);
+        }
+      }
+    } else {
+      const VI8 mask = hn::Set(di8, int8_t{0xf});
+      const hn::Repartition<uint16_t, D> du16;
+      VI8 low[kPanels][kVectors], high[kPanels][kVectors];
+      for (size_t p = 0; p < kPanels; ++p) {
+        for (size_t v = 0; v < kVectors; ++v) {
+          low[p][v] = hn::And(w[p][v], mask);
+          high[p][v] =
+              hn::And(hn::BitCast(di8, hn::ShiftRight<4>(hn::BitCast(du16, w[p][v]))), mask);
+        }
+      }
+      for (size_t t = 0; t < kTokens; ++t) {
+        const VI8 x = BroadcastQuad(quants_ + t * kQuad);
+        for (size_t p = 0; p < kPanels; ++p) {
+          for (size_t v = 0; v < kVectors; ++v) s[p][t][v] = DotQ4(s[p][t][v], low[p][v], x);
+        }
+      }
+      for (size_t t = 0; t < kTokens; ++t) {
+        const VI8 x = BroadcastQuad(quants_ + (kB + t) * kQuad);
+        for (size_t p = 0; p < kPanels; ++p) {
+          for (size_t v = 0; v < kVectors; ++v) s[p][t][v] = DotQ4(s[p][t][v], high[p][v], x);
+        }
+      }
+    }
   }
-}
+
+  const int8_t* HWY_RESTRICT quants_;
+  const float* HWY_RESTRICT scales_;
+  const int32_t* HWY_RESTRICT sums_;
+  V acc_[kPanels][kTokens][kVectors];
+};
 
 template <WeightType W>
 HWY_INLINE void QuantizedGemv(const TileMatrix& w, PanelRange panels, const QuantizedRows& x,
                               float* y) {
   const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p)
-    PanelDots<W, 1>(w.Panel(p), padded_cols, x, w.RowsOfPanel(p), y + p * kPanelRows, 0);
+  for (size_t p = panels.begin; p < panels.end; ++p) {
+    BatchDots<W, 1, 1, 1> dots(x);
+    dots.Add({w.Panel(p)}, padded_cols, /*ahead=*/true);
+    dots.Store({w.RowsOfPanel(p)}, 1, y + p * kPanelRows, 0);
+  }
 }
 
 template <WeightType W>
 HWY_INLINE void QuantizedGemm(const TileMatrix& w, PanelRange panels, const QuantizedRows& x,
                               size_t tokens, float* y, size_t y_stride) {
+  constexpr size_t kB = HighwayPortable::kQuantBatch;
   const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    for (size_t t = 0; t < tokens; t += kQuantTokens) {
-      TailDots<W>(w.Panel(p), padded_cols, x.From(t), std::min(kQuantTokens, tokens - t),
-                  w.RowsOfPanel(p), y + t * y_stride + p * kPanelRows, y_stride);
+  ForPasses(panels, [&]<size_t kPanels>(size_t first) HWY_ATTR {
+    const std::byte* panel[kPanels];
+    size_t rows[kPanels];
+    for (size_t p = 0; p < kPanels; ++p) {
+      panel[p] = w.Panel(first + p);
+      rows[p] = w.RowsOfPanel(first + p);
     }
-  }
+    for (size_t t = 0; t < tokens; t += kB) {
+      WithPassTokens<kB>(std::min(kB, tokens - t), [&]<size_t kTokens>() HWY_ATTR {
+        BatchDots<W, kPanels, kTokens, kB> dots(x.From(t));
+        dots.Add(panel, padded_cols, /*ahead=*/t == 0);
+        dots.Store(rows, std::min(kTokens, tokens - t), y + t * y_stride + first * kPanelRows,
+                   y_stride);
+      });
+    }
+  });
 }
 
 // One whole block.

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/canonical_math.h"
+#include "core/tensor_view.h"
 #include "core/tile.h"
 
 // The canonical order needs a fused MulAdd. Highway falls back to unfused targets silently when the
@@ -57,6 +58,44 @@ HWY_INLINE void PrefetchStream(const std::byte* at) {
   }
 }
 
+// Panels that a pass over a batch walks side by side: each input serves both.
+inline constexpr size_t kPassPanels = kVectors == 1 ? 2 : 1;
+
+// Calls f<kTokens>() with the least of some sizes that is not below `tokens`, which is at most
+// kBatch: what a pass computes beyond `tokens` is not stored.
+template <size_t kBatch, typename F>
+HWY_INLINE void WithPassTokens(size_t tokens, F&& f) {
+  if constexpr (kBatch > 8) {
+    if (tokens > 8) return f.template operator()<kBatch>();
+    if (tokens > 6) return f.template operator()<8>();
+  }
+  if constexpr (kBatch > 4) {
+    if (tokens > 4) return f.template operator()<6>();
+    if (tokens > 3) return f.template operator()<4>();
+  }
+  if (tokens > 2) return f.template operator()<3>();
+  if (tokens > 1) return f.template operator()<2>();
+  f.template operator()<1>();
+}
+
+// Calls f<tokens>(), for 1 to kMost.
+template <size_t kMost, typename F>
+HWY_INLINE void ExactTokens(size_t tokens, F&& f) {
+  if constexpr (kMost > 1) {
+    if (tokens < kMost) return ExactTokens<kMost - 1>(tokens, f);
+  }
+  f.template operator()<kMost>();
+}
+
+// Calls f(p, panels) for the panels of the range in passes: f<kPassPanels>, and f<1> for what is
+// left.
+template <typename F>
+HWY_INLINE void ForPasses(PanelRange panels, F&& f) {
+  size_t p = panels.begin;
+  for (; p + kPassPanels <= panels.end; p += kPassPanels) f.template operator()<kPassPanels>(p);
+  for (; p < panels.end; ++p) f.template operator()<1>(p);
+}
+
 // Vector of rows [first, first + kLanes) of a panel's result; only rows that exist are stored.
 HWY_INLINE void StoreRows(V sum, size_t first, size_t rows, float* y) {
   if (first + kLanes <= rows) return hn::StoreU(sum, d, y + first);
@@ -75,6 +114,12 @@ HWY_INLINE V LoadWeights(const std::byte* quad, size_t c, size_t first) {
     const hn::Rebind<hwy::float16_t, D> df16;
     return hn::PromoteTo(
         d, hn::Load(df16, reinterpret_cast<const hwy::float16_t*>(quad) + TileIndexF16(first, c)));
+  } else if constexpr (W == WeightType::kI8) {
+    const hn::Rebind<int8_t, D> di8;
+    const hn::RebindToSigned<D> di32;
+    return hn::ConvertTo(
+        d, hn::PromoteTo(
+               di32, hn::Load(di8, reinterpret_cast<const int8_t*>(quad) + TileIndexI8(first, c))));
   } else {
     static_assert(W == WeightType::kBF16);
     // A 32-bit lane holds an even input and, above it, the odd one. Once the loop over c is

@@ -6,11 +6,11 @@
 #define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "core/activations.h"
 #include "core/kernel.h"
-#include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
 
@@ -19,6 +19,9 @@ namespace tvl {
 // Operations, shapes and order: core/kernel.h.
 struct NeonHandwritten {
   static constexpr std::string_view kName = "neon_handwritten";
+  // FMLA and SDOT take their second factor from a lane, so four inputs of one row come in one load.
+  static constexpr size_t kFloatBatch = 1;
+  static constexpr size_t kQuantBatch = 1;
 
   template <WeightType W>
   static void Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, float* y) noexcept;
@@ -29,8 +32,8 @@ struct NeonHandwritten {
   static void EmbedRow(const TileMatrix& w, size_t row, float* out) noexcept;
 
   static void QuantizeActivations(const float* x, size_t n, const QuantizedRows& out) noexcept;
-  static void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept;
-  static void AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept;
+  static void RoundToF16(const float* x, size_t n, uint16_t* out) noexcept;
+  static void ScaleByF16(const float* x, const uint16_t* scales, size_t n, float* y) noexcept;
   static void RmsNorm(const float* x, const float* weight, size_t n, float epsilon,
                       float* y) noexcept;
   static void Rope(const float* x, const float* cos, const float* sin, size_t dims,
@@ -57,6 +60,12 @@ TVL_DECLARE(WeightType::kQ8);
 TVL_DECLARE(WeightType::kQ4);
 TVL_DECLARE(WeightType::kQ4M);
 #undef TVL_DECLARE
+template <>
+void NeonHandwritten::Gemv<WeightType::kI8>(const TileMatrix&, PanelRange, const FloatRows&,
+                                            float*) noexcept;
+template <>
+void NeonHandwritten::Gemm<WeightType::kI8>(const TileMatrix&, PanelRange, const FloatRows&, size_t,
+                                            float*, size_t) noexcept;
 
 static_assert(Kernel<NeonHandwritten>);
 

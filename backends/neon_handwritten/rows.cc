@@ -1,11 +1,12 @@
-// Operations on one row or column of a tile matrix: no arithmetic, bound by the lines that they
-// touch.
+// Operations on one row of a tile matrix or of the KV cache: next to no arithmetic, bound by the
+// lines that they touch.
 #include <arm_neon.h>
 
 #include <cstddef>
 #include <cstdint>
 
 #include "backends/neon_handwritten/neon_handwritten.h"
+#include "core/float16.h"
 #include "core/tile.h"
 #include "core/tile_weight.h"
 
@@ -65,29 +66,21 @@ void NeonHandwritten::EmbedRow<WeightType::kQ4M>(const TileMatrix& w, size_t row
   GatherWeights<WeightType::kQ4M>(w, row, out);
 }
 
-void NeonHandwritten::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
-  float* element =
-      slot.keys + position / kPanelRows * slot.key_panel_stride() + position % kPanelRows;
-  for (size_t d = 0; d < slot.head_dim; ++d) element[d * kPanelRows] = k[d];
+void NeonHandwritten::RoundToF16(const float* x, size_t n, uint16_t* out) noexcept {
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    vst1_u16(out + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(x + i))));
+  for (; i < n; ++i) out[i] = F32ToF16(x[i]);
 }
 
-void NeonHandwritten::AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept {
-  const size_t ahead = position % kDotChains == 0 ? kDotChains - 1 : 0;  // columns to zero
-  const float32x4_t zero = vdupq_n_f32(0);
-  size_t d = 0;
-  // Four dimensions of a position are one register of one line.
-  for (; d + 4 <= slot.head_dim; d += 4) {
-    float* line = slot.values + d / kPanelRows * slot.value_panel_stride() +
-                  TileIndexF32(d % kPanelRows, position);
-    vst1q_f32(line, vld1q_f32(v + d));
-    for (size_t i = 1; i <= ahead; ++i) vst1q_f32(line + i * kPanelRows, zero);
+void NeonHandwritten::ScaleByF16(const float* x, const uint16_t* scales, size_t n,
+                                 float* y) noexcept {
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const float32x4_t scale = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(scales + i)));
+    vst1q_f32(y + i, vmulq_f32(vld1q_f32(x + i), scale));
   }
-  for (; d < slot.head_dim; ++d) {
-    float* line = slot.values + d / kPanelRows * slot.value_panel_stride() +
-                  TileIndexF32(d % kPanelRows, position);
-    *line = v[d];
-    for (size_t i = 1; i <= ahead; ++i) line[i * kPanelRows] = 0;
-  }
+  for (; i < n; ++i) y[i] = x[i] * F16ToF32(scales[i]);
 }
 
 }  // namespace tvl

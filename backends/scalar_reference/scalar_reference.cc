@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/canonical_math.h"
+#include "core/float16.h"
 #include "core/tile_weight.h"
 
 namespace tvl {
@@ -85,6 +86,11 @@ TVL_INSTANTIATE(WeightType::kQ8);
 TVL_INSTANTIATE(WeightType::kQ4);
 TVL_INSTANTIATE(WeightType::kQ4M);
 #undef TVL_INSTANTIATE
+template void ScalarReference::Gemv<WeightType::kI8>(const TileMatrix&, PanelRange,
+                                                     const FloatRows&, float*) noexcept;
+template void ScalarReference::Gemm<WeightType::kI8>(const TileMatrix&, PanelRange,
+                                                     const FloatRows&, size_t, float*,
+                                                     size_t) noexcept;
 
 void ScalarReference::QuantizeActivations(const float* x, size_t n,
                                           const QuantizedRows& out) noexcept {
@@ -112,19 +118,13 @@ void ScalarReference::QuantizeActivations(const float* x, size_t n,
   }
 }
 
-void ScalarReference::AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {
-  float* panel = slot.keys + position / kPanelRows * slot.key_panel_stride();
-  for (size_t d = 0; d < slot.head_dim; ++d) panel[TileIndexF32(position % kPanelRows, d)] = k[d];
+void ScalarReference::RoundToF16(const float* x, size_t n, uint16_t* out) noexcept {
+  for (size_t i = 0; i < n; ++i) out[i] = F32ToF16(x[i]);
 }
 
-void ScalarReference::AppendValue(const float* v, size_t position, const KvSlot& slot) noexcept {
-  for (size_t d = 0; d < slot.head_dim; ++d) {
-    float* panel = slot.values + d / kPanelRows * slot.value_panel_stride();
-    panel[TileIndexF32(d % kPanelRows, position)] = v[d];
-    if (position % kDotChains != 0) continue;
-    for (size_t ahead = 1; ahead < kDotChains; ++ahead)
-      panel[TileIndexF32(d % kPanelRows, position + ahead)] = 0;
-  }
+void ScalarReference::ScaleByF16(const float* x, const uint16_t* scales, size_t n,
+                                 float* y) noexcept {
+  for (size_t i = 0; i < n; ++i) y[i] = x[i] * F16ToF32(scales[i]);
 }
 
 void ScalarReference::RmsNorm(const float* x, const float* weight, size_t n, float epsilon,

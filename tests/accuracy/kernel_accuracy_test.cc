@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "backends/scalar_reference/scalar_reference.h"
+#include "core/aligned_buffer.h"
 #include "core/attention.h"
 #include "core/kernel.h"
+#include "core/kv_append.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -341,22 +343,24 @@ TYPED_TEST(KernelAccuracyTest, Attention) {
   constexpr size_t kCapacity = 320;
   constexpr float kScale = 0.3f;
   for (const size_t head_dim : {8, 64, 128}) {
-    std::vector<float> keys(KvSlot::KeyFloats(head_dim, kCapacity));
-    std::vector<float> values(KvSlot::ValueFloats(head_dim, kCapacity));
-    const KvSlot slot = {keys.data(), values.data(), static_cast<uint32_t>(head_dim), kCapacity};
+    AlignedBuffer<std::byte> memory(KvSlot::Bytes(KvType::kF32, head_dim, kCapacity));
+    const KvSlot slot =
+        KvSlot::In(memory.data(), KvType::kF32, static_cast<uint32_t>(head_dim), kCapacity);
     std::vector<std::vector<float>> k;
     std::vector<std::vector<float>> v;
     for (size_t n = 1; n <= 300; ++n) {
       k.push_back(Numbers(head_dim, Fill::kNormal, random));
       v.push_back(Numbers(head_dim, Fill::kCancelling, random));
-      TypeParam::AppendKey(k.back().data(), n - 1, slot);
-      TypeParam::AppendValue(v.back().data(), n - 1, slot);
+      AppendKey<TypeParam>(k.back().data(), n - 1, slot);
+      AppendValue<TypeParam>(v.back().data(), n - 1, slot);
       if (n != 1 && n != 17 && n != 100 && n != 300) continue;
       const std::vector<float> q = Numbers(head_dim, Fill::kNormal, random);
       std::vector<float> scores(RoundUp(n, kDotChains));
       std::vector<float> out(head_dim);
-      Attend<TypeParam>(slot, n, q.data(), head_dim, 1, kScale, scores.data(), scores.size(),
-                        out.data(), head_dim);
+      AttentionScratch scratch;
+      scratch.scores = scores.data();
+      scratch.scores_stride = scores.size();
+      Attend<TypeParam>(slot, n, 1, 1, q.data(), head_dim, kScale, scratch, out.data(), head_dim);
 
       std::vector<Real> z(n);
       Real score_error = 0;  // of any score, absolute: a product, then the scale

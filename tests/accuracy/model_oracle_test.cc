@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/selected.h"
+#include "core/kv_slot.h"
 #include "core/mapped_file.h"
 #include "gtest/gtest.h"
 #include "models/engine.h"
@@ -52,7 +53,8 @@ double WorstError(std::span<const std::byte> checkpoint, size_t prompt_tokens, s
   const TempTvl file(*source);
   const auto engine = Engine<SelectedKernel>::FromBytes(file.bytes(), "test", {.threads = 2});
   EXPECT_TRUE(engine.ok()) << engine.status();
-  auto session = (*engine)->NewSession({.prefill_chunk = 13, .all_logits = true});
+  auto session =
+      (*engine)->NewSession({.prefill_chunk = 13, .kv_type = KvType::kF32, .all_logits = true});
   EXPECT_TRUE(session.ok()) << session.status();
 
   Llama2cOracle oracle(checkpoint.data());

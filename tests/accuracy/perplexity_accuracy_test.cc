@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/selected.h"
+#include "core/kv_slot.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "models/engine.h"
@@ -48,7 +49,7 @@ std::unique_ptr<EngineType> Open(const TempTvl& file, size_t threads) {
 
 Evaluation Evaluate(EngineType* model, EngineType* other, size_t window,
                     std::span<const TokenId> text, TokenId bos) {
-  auto evaluator = Evaluator<SelectedKernel>::Create(model, other, window);
+  auto evaluator = Evaluator<SelectedKernel>::Create(model, other, window, KvType::kF32);
   EXPECT_TRUE(evaluator.ok()) << evaluator.status();
   const auto result = evaluator->Run(text, bos, [](uint64_t, uint64_t) {});
   EXPECT_TRUE(result.ok()) << result.status();
@@ -181,7 +182,7 @@ TEST(PerplexityAccuracyTest, LogitsThatAreNoNumbersAreAnError) {
   const TempTvl file(source), good(model.source());
   const auto engine = Open(file, 1), good_engine = Open(good, 1);
   for (EngineType* other : {static_cast<EngineType*>(nullptr), good_engine.get()}) {
-    auto evaluator = Evaluator<SelectedKernel>::Create(engine.get(), other, 90);
+    auto evaluator = Evaluator<SelectedKernel>::Create(engine.get(), other, 90, KvType::kF32);
     ASSERT_TRUE(evaluator.ok()) << evaluator.status();
     const auto result = evaluator->Run(Text(3), 1, [](uint64_t, uint64_t) {});
     EXPECT_EQ(

@@ -9,11 +9,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/selected.h"
+#include "core/kv_slot.h"
 #include "core/mapped_file.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
@@ -61,12 +63,13 @@ class Subject {
   const std::byte* checkpoint() const { return checkpoint_.bytes().data(); }
   std::span<const TokenId> tokens() const { return tokens_; }
 
-  // Nats per token of the first `count` tokens, in windows of `window`, with weights of these
-  // types.
-  double Nats(const Recipe& types, size_t window, size_t count) const {
+  // Nats per token of the first `count` tokens, in windows of `window`, with weights and a KV cache
+  // of these types.
+  double Nats(const Recipe& types, size_t window, size_t count,
+              KvType kv_type = KvType::kF32) const {
     const TempTvl file(source_, types);
     const auto engine = EngineType::FromBytes(file.bytes(), "test", {.threads = 2});
-    auto evaluator = Evaluator<SelectedKernel>::Create(engine->get(), nullptr, window);
+    auto evaluator = Evaluator<SelectedKernel>::Create(engine->get(), nullptr, window, kv_type);
     EXPECT_TRUE(evaluator.ok()) << evaluator.status();
     const auto result = evaluator->Run(std::span(tokens_).first(std::min(count, tokens_.size())),
                                        kBos, [](uint64_t, uint64_t) {});
@@ -120,6 +123,15 @@ void ExpectLoss(const Subject& subject, double f32_nats, const char* what, const
   EXPECT_LT(std::abs(loss), bound) << what;
 }
 
+// What the KV cache loses, with weights of f32.
+void ExpectKvLosses(const Subject& subject, double f32_nats, double q8_bound) {
+  for (const auto& [type, bound] : {std::pair{KvType::kF16, 1e-4}, {KvType::kQ8, q8_bound}}) {
+    const double loss = Loss(subject.Nats(WeightType::kF32, kWindow, kAll, type), f32_nats);
+    std::printf("KV cache of %s: %+.4f%%\n", KvTypeName(type), 100 * loss);
+    EXPECT_LT(std::abs(loss), bound) << KvTypeName(type);
+  }
+}
+
 Recipe Types(WeightType all, const std::string& recipe) {
   Recipe types = all;
   const auto steps = ParseRecipe(recipe);
@@ -134,6 +146,7 @@ TEST(TextPerplexityTest, EmbeddedModel) {
   const Subject subject(arguments[1], arguments[2], arguments[0]);
   ExpectF32IsRight(subject);
   const double f32 = subject.Nats(WeightType::kF32, kWindow, kAll);
+  ExpectKvLosses(subject, f32, 0.001);
   ExpectLoss(subject, f32, "q8", WeightType::kQ8, 0.001);
   ExpectLoss(subject, f32, "q4m", WeightType::kQ4M, 0.03);
   ExpectLoss(subject, f32, "q4", WeightType::kQ4, 0.03);
@@ -144,6 +157,8 @@ TEST(TextPerplexityTest, Stories260K) {
   const Subject subject(arguments[3], arguments[4], arguments[0]);
   ExpectF32IsRight(subject);
   const double f32 = subject.Nats(WeightType::kF32, kWindow, kAll);
+  // Its heads have 8 dimensions: half of them are rounded by the largest of so few.
+  ExpectKvLosses(subject, f32, 0.0015);
   ExpectLoss(subject, f32, "q8", WeightType::kQ8, 0.001);
   ExpectLoss(subject, f32, "q4m", Types(WeightType::kQ4M, "embedding=q8,attention=q8,w2=q8"), 0.03);
   ExpectLoss(subject, f32, "q4", Types(WeightType::kQ4, "embedding=q8,ffn=q8"), 0.03);

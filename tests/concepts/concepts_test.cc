@@ -11,7 +11,6 @@
 #include "backends/selected.h"
 #include "core/activations.h"
 #include "core/kernel.h"
-#include "core/kv_slot.h"
 #include "core/model_config.h"
 #include "core/model_view.h"
 #include "core/sampler.h"
@@ -34,8 +33,8 @@ enum class Op {
   kGemm,
   kEmbedRow,
   kQuantize,
-  kAppendKey,
-  kAppendValue,
+  kRound,
+  kScale,
   kRmsNorm,
   kRope,
   kSoftmax,
@@ -53,6 +52,8 @@ struct Name<Op::kName> {};
 // A backend without one operation (and, for those of weights, without it for one type).
 template <Op kMissing, WeightType kMissingType = WeightType::kF32>
 struct Partial : Name<kMissing> {
+  static constexpr size_t kFloatBatch = 1;
+  static constexpr size_t kQuantBatch = 16;
   template <WeightType W>
   static void Gemv(const TileMatrix&, PanelRange, const RowsFor<W>&, float*) noexcept
       requires(kMissing != Op::kGemv || W != kMissingType);
@@ -64,10 +65,9 @@ struct Partial : Name<kMissing> {
       requires(kMissing != Op::kEmbedRow || W != kMissingType);
   static void QuantizeActivations(const float*, size_t, const QuantizedRows&) noexcept
       requires(kMissing != Op::kQuantize);
-  static void AppendKey(const float*, size_t, const KvSlot&) noexcept
-      requires(kMissing != Op::kAppendKey);
-  static void AppendValue(const float*, size_t, const KvSlot&) noexcept
-      requires(kMissing != Op::kAppendValue);
+  static void RoundToF16(const float*, size_t, uint16_t*) noexcept requires(kMissing != Op::kRound);
+  static void ScaleByF16(const float*, const uint16_t*, size_t, float*) noexcept
+      requires(kMissing != Op::kScale);
   static void RmsNorm(const float*, const float*, size_t, float, float*) noexcept
       requires(kMissing != Op::kRmsNorm);
   static void Rope(const float*, const float*, const float*, size_t, float*) noexcept
@@ -94,16 +94,17 @@ constexpr unsigned Satisfied() {
     (add_type.template operator()<kWeightTypes[I]>(), ...);
   }
   (std::make_index_sequence<std::size(kWeightTypes)>{});
-  for (const bool satisfied : {QuantizeKernel<K>, KvAppendKernel<K>, RmsNormKernel<K>,
+  for (const bool satisfied : {QuantizeKernel<K>, RoundKernel<K>, ScaleKernel<K>, RmsNormKernel<K>,
                                RopeKernel<K>, SoftmaxKernel<K>, SwiGluKernel<K>, AddKernel<K>})
     add(satisfied);
   return mask;
 }
 
 constexpr unsigned kQuantizeBit = 3 * std::size(kWeightTypes);
-constexpr unsigned kAppendBit = kQuantizeBit + 1, kRmsNormBit = kQuantizeBit + 2,
-                   kRopeBit = kQuantizeBit + 3, kSoftmaxBit = kQuantizeBit + 4,
-                   kSwiGluBit = kQuantizeBit + 5, kAddBit = kQuantizeBit + 6;
+constexpr unsigned kRoundBit = kQuantizeBit + 1, kScaleBit = kQuantizeBit + 2,
+                   kRmsNormBit = kQuantizeBit + 3, kRopeBit = kQuantizeBit + 4,
+                   kSoftmaxBit = kQuantizeBit + 5, kSwiGluBit = kQuantizeBit + 6,
+                   kAddBit = kQuantizeBit + 7;
 constexpr unsigned kAll = (2u << kAddBit) - 1;
 
 // Not a kernel, and of the sub-concepts only number `bit` says so.
@@ -119,8 +120,8 @@ static_assert([]<size_t... I>(std::index_sequence<I...>) {
                   FailsOnly<Partial<Op::kEmbedRow, kWeightTypes[I]>>(3 * I + 2)));
 }(std::make_index_sequence<std::size(kWeightTypes)>{}));
 static_assert(FailsOnly<Partial<Op::kQuantize>>(kQuantizeBit));
-static_assert(FailsOnly<Partial<Op::kAppendKey>>(kAppendBit));
-static_assert(FailsOnly<Partial<Op::kAppendValue>>(kAppendBit));
+static_assert(FailsOnly<Partial<Op::kRound>>(kRoundBit));
+static_assert(FailsOnly<Partial<Op::kScale>>(kScaleBit));
 static_assert(FailsOnly<Partial<Op::kRmsNorm>>(kRmsNormBit));
 static_assert(FailsOnly<Partial<Op::kRope>>(kRopeBit));
 static_assert(FailsOnly<Partial<Op::kSoftmax>>(kSoftmaxBit));
@@ -128,6 +129,16 @@ static_assert(FailsOnly<Partial<Op::kSwiGlu>>(kSwiGluBit));
 static_assert(FailsOnly<Partial<Op::kAdd>>(kAddBit));
 static_assert(!Kernel<Partial<Op::kName>> && Satisfied<Partial<Op::kName>>() == kAll);
 static_assert(!Kernel<int>);
+
+// Batches have a size, within reason.
+struct NoRowsInABatch : Partial<Op::kNone> {
+  static constexpr size_t kFloatBatch = 0;
+};
+struct HugeBatches : Partial<Op::kNone> {
+  static constexpr size_t kQuantBatch = 17;
+};
+static_assert(!Kernel<NoRowsInABatch> && Satisfied<NoRowsInABatch>() == kAll);
+static_assert(!Kernel<HugeBatches> && Satisfied<HugeBatches>() == kAll);
 
 // An operation that may throw, or that returns something, is another operation.
 struct ThrowingAdd : Partial<Op::kNone> {

@@ -14,6 +14,7 @@
 
 #include "backends/scalar_reference/scalar_reference.h"
 #include "core/canonical_math.h"
+#include "core/float16.h"
 #include "core/kernel.h"
 #include "core/tile.h"
 #include "tests/support/equality.h"
@@ -236,9 +237,59 @@ TYPED_TEST_P(ElementwiseTest, Add) {
   }
 }
 
+// Every sign and exponent with a sweep of fractions, among them all that lie between two halves.
+TYPED_TEST_P(ElementwiseTest, RoundToF16) {
+  Random random;
+  std::vector<float> x;
+  for (uint32_t high = 0; high < 512; ++high) {
+    for (uint32_t i = 0; i < 97; ++i) {
+      const uint32_t fraction = i < 64 ? i << 12 | (i % 3 == 0   ? 0u
+                                                    : i % 3 == 1 ? 1u
+                                                                 : 0xfffu)
+                                       : random.Below(1u << 23);
+      x.push_back(std::bit_cast<float>(high << 23 | (fraction & 0x7fffffu)));
+    }
+  }
+  const auto expect = [](std::span<const float> values) {
+    GuardedBuffer<float> from(values.size(), values.size() % 4);
+    for (size_t i = 0; i < values.size(); ++i) from[i] = values[i];
+    std::vector<uint16_t> expected(values.size());
+    ScalarReference::RoundToF16(from.data(), values.size(), expected.data());
+    GuardedBuffer<uint16_t> actual(values.size(), values.size() % 3);
+    TypeParam::RoundToF16(from.data(), values.size(), actual.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (F16ToF32(expected[i]) != F16ToF32(expected[i])) {
+        ASSERT_TRUE(F16ToF32(actual[i]) != F16ToF32(actual[i])) << i;
+      } else {
+        ASSERT_EQ(expected[i], actual[i]) << values[i];
+      }
+    }
+    ASSERT_TRUE(actual.GuardsIntact());
+  };
+  ASSERT_NO_FATAL_FAILURE(expect(x));
+  for (size_t n = 1; n <= 67; ++n)
+    ASSERT_NO_FATAL_FAILURE(expect(std::span(x).subspan(97 * 115 + n, n)));
+}
+
+TYPED_TEST_P(ElementwiseTest, ScaleByF16) {
+  Random random;
+  for (const Fill fill : kFills) {
+    for (const size_t n : VectorLengths()) {
+      const GuardedBuffer<float> x = Vector(n, fill, random, n % 3);
+      GuardedBuffer<uint16_t> scales(n, n % 5);
+      for (uint16_t& scale : scales.span()) scale = static_cast<uint16_t>(random.Below(65536));
+      GuardedBuffer<float> expected(n), actual(n, n % 2);
+      ScalarReference::ScaleByF16(x.data(), scales.data(), n, expected.data());
+      TypeParam::ScaleByF16(x.data(), scales.data(), n, actual.data());
+      ASSERT_TRUE(AllEqual(expected.span(), actual.span())) << FillName(fill) << " n " << n;
+      ASSERT_TRUE(actual.GuardsIntact());
+    }
+  }
+}
+
 REGISTER_TYPED_TEST_SUITE_P(ElementwiseTest, RmsNorm, Rope, Softmax, SoftmaxOfUniformScores,
                             SoftmaxAtTheEdgesOfExp, SwiGlu, SwiGluAtTheEdgesOfExp,
-                            SwiGluOverTheFloats, Add);
+                            SwiGluOverTheFloats, Add, RoundToF16, ScaleByF16);
 
 }  // namespace tvl::testing
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/scalar_reference/scalar_reference.h"
+#include "core/activations.h"
 #include "core/bfloat16.h"
 #include "core/float16.h"
 #include "core/kernel.h"
@@ -66,23 +67,36 @@ class ProductsTest : public ::testing::Test {
     }
   }
 
-  // tokens rows of x, of stride x_stride.
+  // tokens rows of x, of stride x_stride. They go into batches with poison in the rows of the last
+  // one that are not used, and between rows.
   static void ExpectGemmEqual(const TileMatrix& w, PanelRange panels, const float* x,
                               size_t x_stride, size_t tokens) {
     const size_t y_stride = w.rows + 5;
     GuardedBuffer<float> y(tokens * y_stride, 1);
     y.PoisonData();
-    Gemm<K>(w, panels, {{x, x_stride}, {}}, tokens, y.data(), y_stride);
+    const size_t padded = RoundUp(w.cols, kDotChains);
+    const size_t stride = padded + kDotChains * (tokens % 3);
+    GuardedBuffer<float> batches(RoundUp(tokens, K::kFloatBatch) * stride, tokens % 4);
+    batches.PoisonData();
+    for (size_t t = 0; t < tokens; ++t) {
+      PlaceRow<K::kFloatBatch>(x + t * x_stride, w.cols, padded, 0, t, batches.data(), stride);
+    }
+    const float* input = tokens == 1 ? x : batches.data();
+    Gemm<K>(w, panels, {{input, stride}, {}}, tokens, y.data(), y_stride);
+    ASSERT_TRUE(batches.GuardsIntact());
     const size_t first = panels.begin * kPanelRows;
     const size_t last = panels.end * kPanelRows < w.rows ? panels.end * kPanelRows : w.rows;
     for (size_t t = 0; t < tokens; ++t) {
       const std::vector<float> expected = Reference(w, x + t * x_stride);
       const std::span<const float> row = y.span().subspan(t * y_stride, y_stride);
-      ASSERT_TRUE(AllEqual(std::span(expected).subspan(first, last - first),
-                           row.subspan(first, last - first)))
-          << "token " << t << " of " << tokens;
-      ASSERT_TRUE(IsPoison(row.data(), first * sizeof(float)));
-      ASSERT_TRUE(IsPoison(row.data() + last, (y_stride - last) * sizeof(float)));
+      if (first < last) {
+        ASSERT_TRUE(AllEqual(std::span(expected).subspan(first, last - first),
+                             row.subspan(first, last - first)))
+            << "token " << t << " of " << tokens;
+      }
+      const size_t from = first < last ? first : 0, to = first < last ? last : 0;
+      ASSERT_TRUE(IsPoison(row.data(), from * sizeof(float)));
+      ASSERT_TRUE(IsPoison(row.data() + to, (y_stride - to) * sizeof(float)));
     }
     ASSERT_TRUE(y.GuardsIntact());
   }
@@ -208,6 +222,23 @@ TYPED_TEST_P(ProductsTest, GemmOfEveryNumberOfTokens) {
   }
 }
 
+// Beyond the groups of tokens and blocks of inputs that a backend may cut a product into.
+TYPED_TEST_P(ProductsTest, GemmOfManyTokensAndInputs) {
+  Random random;
+  struct Shape {
+    size_t cols, tokens;
+  };
+  for (const WeightType type : kFloatTypes) {
+    for (const Shape& shape : {Shape{24, 121}, {24, 250}, {1024, 13}, {1028, 14}, {2052, 25}}) {
+      SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << shape.cols);
+      const OwnedTiles w(type, 40, shape.cols, Fill::kCancelling, random);
+      const GuardedBuffer<float> x = Inputs(shape.cols * shape.tokens, Fill::kCancelling, random);
+      ASSERT_NO_FATAL_FAILURE(
+          this->ExpectGemmEqual(w.view(), {0, 3}, x.data(), shape.cols, shape.tokens));
+    }
+  }
+}
+
 TYPED_TEST_P(ProductsTest, GemmOfEveryKindOfNumberAndRange) {
   Random random;
   for (const WeightType type : kFloatTypes) {
@@ -275,7 +306,8 @@ REGISTER_TYPED_TEST_SUITE_P(ProductsTest, GemvOfEveryShape, GemvOfEveryKindOfNum
                             GemvOfEveryRangeOfPanels,
                             GemvReadsNothingBetweenPanelsAndKeepsPaddingRowsApart,
                             GemvOfInterleavedPairs, GemmOfEveryNumberOfTokens,
-                            GemmOfEveryKindOfNumberAndRange, EveryWeightOf16Bits, EmbeddingRows);
+                            GemmOfManyTokensAndInputs, GemmOfEveryKindOfNumberAndRange,
+                            EveryWeightOf16Bits, EmbeddingRows);
 
 }  // namespace tvl::testing
 

@@ -14,6 +14,7 @@
 
 #include "backends/scalar_reference/scalar_reference.h"
 #include "core/activations.h"
+#include "core/batches.h"
 #include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -71,13 +72,31 @@ class QuantizedTest : public ::testing::Test {
     return y;
   }
 
+  // Rows of x in batches, poison in the rows of the last one that are not used.
+  static QuantizedBuffer InBatches(const QuantizedRows& x, size_t cols, size_t tokens) {
+    QuantizedBuffer batches = QuantizedBuffer::Dense(RoundUp(tokens, K::kQuantBatch), cols);
+    batches.quants().PoisonData();
+    batches.scales().PoisonData();
+    batches.sums().PoisonData();
+    for (size_t t = 0; t < tokens; ++t) {
+      const QuantizedRows row = x.From(t);
+      for (size_t b = 0; b < QuantizedRows::Blocks(cols); ++b) {
+        PlaceBlock<K::kQuantBatch>(row.quants + b * kQuantBlock, row.scales[b], row.sums[b], b, t,
+                                   batches.view());
+      }
+    }
+    return batches;
+  }
+
   // Every token's product over a range of panels, and that nothing else is written.
   static void ExpectProductEqual(const TileMatrix& w, PanelRange panels, const QuantizedRows& x,
                                  size_t tokens) {
     const size_t y_stride = w.rows + 5;
     GuardedBuffer<float> y(tokens * y_stride, 1);
     y.PoisonData();
-    Gemm<K>(w, panels, {{}, x}, tokens, y.data(), y_stride);
+    QuantizedBuffer batches = InBatches(x, w.cols, tokens);
+    Gemm<K>(w, panels, {{}, tokens == 1 ? x : batches.view()}, tokens, y.data(), y_stride);
+    ASSERT_TRUE(batches.GuardsIntact());
     const size_t first = panels.begin * kPanelRows;
     const size_t last = panels.end * kPanelRows < w.rows ? panels.end * kPanelRows : w.rows;
     for (size_t t = 0; t < tokens; ++t) {
@@ -260,6 +279,37 @@ TYPED_TEST_P(QuantizedTest, GemmOfEveryNumberOfTokens) {
   }
 }
 
+// Rows straight into batches: the bits of rows quantised alone.
+TYPED_TEST_P(QuantizedTest, QuantizesIntoBatches) {
+  Random random;
+  for (const size_t cols : {1, 32, 50, 172, 768, 1100}) {
+    for (const size_t tokens : {2, 7, 13}) {
+      QuantizedBuffer batches =
+          QuantizedBuffer::Dense(RoundUp(tokens, TypeParam::kQuantBatch), cols);
+      QuantizedBuffer expected =
+          QuantizedBuffer::Dense(RoundUp(tokens, TypeParam::kQuantBatch), cols);
+      std::vector<float> row(cols);
+      for (size_t t = 0; t < tokens; ++t) {
+        FillWith(Fill::kNormal, random, row);
+        QuantizeIntoBatches<TypeParam>(row.data(), cols, 0, t, batches.view());
+        QuantizedBuffer alone(1, cols);
+        ScalarReference::QuantizeActivations(row.data(), cols, alone.view());
+        for (size_t b = 0; b < (cols + kQuantBlock - 1) / kQuantBlock; ++b) {
+          PlaceBlock<TypeParam::kQuantBatch>(alone.quants().data() + b * kQuantBlock,
+                                             alone.scales()[b], alone.sums()[b], b, t,
+                                             expected.view());
+        }
+      }
+      for (size_t i = 0; i < expected.quants().size(); ++i)
+        ASSERT_EQ(int{expected.quants()[i]}, int{batches.quants()[i]}) << cols << " quant " << i;
+      ASSERT_TRUE(AllEqual(expected.scales().span(), batches.scales().span()));
+      for (size_t b = 0; b < expected.sums().size(); ++b)
+        ASSERT_EQ(expected.sums()[b], batches.sums()[b]) << cols << " block " << b;
+      ASSERT_TRUE(batches.GuardsIntact());
+    }
+  }
+}
+
 TYPED_TEST_P(QuantizedTest, EmbeddingRows) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
@@ -282,7 +332,8 @@ TYPED_TEST_P(QuantizedTest, EmbeddingRows) {
 REGISTER_TYPED_TEST_SUITE_P(QuantizedTest, ActivationsOfEveryLengthAndKind, ActivationsAtEveryEdge,
                             ActivationsBlockByBlock, GemvOfEveryShape, GemvOfEveryKindOfNumber,
                             SumsDoNotSaturate, EveryRangeOfPanelsAndGapsBetweenThem,
-                            InterleavedPairs, GemmOfEveryNumberOfTokens, EmbeddingRows);
+                            InterleavedPairs, GemmOfEveryNumberOfTokens, QuantizesIntoBatches,
+                            EmbeddingRows);
 
 }  // namespace tvl::testing
 

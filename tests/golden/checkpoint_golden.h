@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/kernel.h"
+#include "core/kv_slot.h"
 #include "core/mapped_file.h"
 #include "core/tile.h"
 #include "gtest/gtest.h"
@@ -61,6 +62,21 @@ void ExpectFingerprints(const std::string& name, std::span<const WeightType> typ
 }
 
 // The test program's main: CHECKPOINT TOKENIZER.
+// With a KV cache of each type.
+template <Kernel K>
+void ExpectKvFingerprints(const std::string& name, WeightType type) {
+  const std::string path = ConvertCheckpoint(type);
+  for (const KvType kv_type : kKvTypes) {
+    const std::string model = name + "-" + WeightTypeName(type) + "-kv-" + KvTypeName(kv_type);
+    for (const uint64_t chunk : {64, 5, 1}) {
+      for (const size_t threads : {1, 3}) {
+        EXPECT_EQ(FingerprintText<K>(path, threads, chunk, kv_type), GoldenFingerprint(model))
+            << model << ", " << threads << " threads, chunks of " << chunk;
+      }
+    }
+  }
+}
+
 inline int RunCheckpointTests(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (argc != 3) {

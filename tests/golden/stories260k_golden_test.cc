@@ -46,6 +46,10 @@ TEST(Stories260kGoldenTest, Fingerprint) {
   ExpectFingerprints<SelectedKernel>("stories260K", kTypes, kThreads, kChunks);
 }
 
+TEST(Stories260kGoldenTest, FingerprintOfEveryKvCache) {
+  ExpectKvFingerprints<SelectedKernel>("stories260K", WeightType::kF32);
+}
+
 }  // namespace
 }  // namespace tvl
 

@@ -15,22 +15,19 @@ namespace tvl::testing {
 // neither stride follow from the other: RunState pads both, each by a rule of its own.
 class QuantizedBuffer {
  public:
-  QuantizedBuffer(size_t rows, size_t n)
-      : rows_(rows),
-        n_(n),
-        quants_(Size(QuantizedRows::QuantStride(n), kQuantGap)),
-        scales_(Size(QuantizedRows::Blocks(n), kBlockGap)),
-        sums_(scales_.size()) {
+  QuantizedBuffer(size_t rows, size_t n) : QuantizedBuffer(rows, n, kSuperblock, 3) {
     for (size_t t = 1; t < rows; ++t) {
-      Poison(view().From(t).quants - kQuantGap, kQuantGap);
-      Poison(view().From(t).scales - kBlockGap, kBlockGap * sizeof(float));
-      Poison(view().From(t).sums - kBlockGap, kBlockGap * sizeof(int32_t));
+      Poison(view().From(t).quants - quant_gap_, quant_gap_);
+      Poison(view().From(t).scales - block_gap_, block_gap_ * sizeof(float));
+      Poison(view().From(t).sums - block_gap_, block_gap_ * sizeof(int32_t));
     }
   }
+  // Without anything between rows: for batches, in which rows are interleaved.
+  static QuantizedBuffer Dense(size_t rows, size_t n) { return {rows, n, 0, 0}; }
 
   QuantizedRows view() {
     return {quants_.data(), scales_.data(), sums_.data(),
-            QuantizedRows::QuantStride(n_) + kQuantGap, QuantizedRows::Blocks(n_) + kBlockGap};
+            QuantizedRows::QuantStride(n_) + quant_gap_, QuantizedRows::Blocks(n_) + block_gap_};
   }
   GuardedBuffer<int8_t>& quants() { return quants_; }
   GuardedBuffer<float>& scales() { return scales_; }
@@ -40,13 +37,21 @@ class QuantizedBuffer {
   }
 
  private:
-  static constexpr size_t kQuantGap = kSuperblock;
-  static constexpr size_t kBlockGap = 3;
+  QuantizedBuffer(size_t rows, size_t n, size_t quant_gap, size_t block_gap)
+      : rows_(rows),
+        n_(n),
+        quant_gap_(quant_gap),
+        block_gap_(block_gap),
+        quants_(Size(QuantizedRows::QuantStride(n), quant_gap)),
+        scales_(Size(QuantizedRows::Blocks(n), block_gap)),
+        sums_(scales_.size()) {}
 
   size_t Size(size_t row, size_t gap) const { return rows_ == 0 ? 0 : rows_ * (row + gap) - gap; }
 
   size_t rows_;
   size_t n_;
+  size_t quant_gap_;
+  size_t block_gap_;
   GuardedBuffer<int8_t> quants_;
   GuardedBuffer<float> scales_;
   GuardedBuffer<int32_t> sums_;

@@ -17,13 +17,16 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 #include "backends/selected.h"
 #include "core/activations.h"
 #include "core/aligned_buffer.h"
 #include "core/attention.h"
+#include "core/batches.h"
 #include "core/kernel.h"
+#include "core/kv_append.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -68,23 +71,28 @@ AlignedBuffer<float> Ones(size_t n) {
   return x;
 }
 
-// `tokens` rows of ones, in both forms.
+// `tokens` rows of ones, in both forms, and if there are several in batches.
 class Inputs {
  public:
   Inputs(size_t tokens, size_t cols)
-      : floats_(Ones(tokens * cols)),
-        quants_(tokens * QuantizedRows::QuantStride(cols)),
-        scales_(tokens * QuantizedRows::Blocks(cols)),
-        sums_(tokens * QuantizedRows::Blocks(cols)),
+      : floats_(Ones(Room(tokens) * cols)),
+        quants_(Room(tokens) * QuantizedRows::QuantStride(cols)),
+        scales_(Room(tokens) * QuantizedRows::Blocks(cols)),
+        sums_(Room(tokens) * QuantizedRows::Blocks(cols)),
         rows_{{floats_.data(), cols},
               {quants_.data(), scales_.data(), sums_.data(), QuantizedRows::QuantStride(cols),
                QuantizedRows::Blocks(cols)}} {
-    for (size_t t = 0; t < tokens; ++t)
-      K::QuantizeActivations(rows_.floats.Row(t), cols, rows_.quantized.From(t));
+    if (tokens == 1) K::QuantizeActivations(floats_.data(), cols, rows_.quantized);
+    for (size_t t = 0; tokens > 1 && t < tokens; ++t)
+      QuantizeIntoBatches<K>(floats_.data(), cols, 0, t, rows_.quantized);
   }
   const Activations& rows() const { return rows_; }
 
  private:
+  static size_t Room(size_t tokens) {
+    return RoundUp(tokens, std::lcm(K::kFloatBatch, K::kQuantBatch));
+  }
+
   AlignedBuffer<float> floats_;
   AlignedBuffer<int8_t> quants_;
   AlignedBuffer<float> scales_;
@@ -179,8 +187,9 @@ void Gemv(benchmark::State& state, WeightType type) {
 }
 
 void Gemm(benchmark::State& state, WeightType type) {
-  constexpr size_t kRows = 768, kCols = 768;
+  constexpr size_t kRows = 768;
   const size_t tokens = static_cast<size_t>(state.range(0));
+  const size_t kCols = static_cast<size_t>(state.range(1));
   const AlignedBuffer<std::byte> weights =
       OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
   const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
@@ -208,23 +217,51 @@ void EmbedRow(benchmark::State& state, WeightType type) {
   SetBytes(state, kCols * sizeof(float));
 }
 
-void Attention(benchmark::State& state) {
-  constexpr size_t kHeadDim = 64;
-  const size_t positions = static_cast<size_t>(state.range(0));
-  AlignedBuffer<float> keys = Ones(KvSlot::KeyFloats(kHeadDim, positions));
-  AlignedBuffer<float> values = Ones(KvSlot::ValueFloats(kHeadDim, positions));
-  const KvSlot slot = {keys.data(), values.data(), kHeadDim, static_cast<uint32_t>(positions)};
-  const AlignedBuffer<float> q = Ones(kHeadDim);
-  AlignedBuffer<float> scores(positions), out(kHeadDim);
+// One head of 64 dimensions: of a token (bytes of the cache), or of some at once (multiply-adds).
+void Attention(benchmark::State& state, KvType type) {
+  constexpr size_t kHeadDim = 64, kRows = RoundUp(kAttentionRows, 16);
+  const size_t tokens = static_cast<size_t>(state.range(0));
+  const size_t positions = static_cast<size_t>(state.range(1));
+  AlignedBuffer<std::byte> memory(KvSlot::Bytes(type, kHeadDim, positions));
+  const KvSlot slot = KvSlot::In(memory.data(), type, kHeadDim, static_cast<uint32_t>(positions));
+  const AlignedBuffer<float> ones = Ones(kHeadDim * kRows);
+  for (size_t i = 0; i < positions; ++i) {
+    AppendKey<K>(ones.data(), i, slot);
+    AppendValue<K>(ones.data(), i, slot);
+  }
+  AlignedBuffer<float> q_batches(kRows * kHeadDim), out(kRows * kHeadDim);
+  AlignedBuffer<float> scores(kRows * positions), scaled(kRows * positions),
+      batches(kRows * positions);
+  const Inputs quants(kRows, kHeadDim);
+  const AttentionScratch scratch = {.q_batches = q_batches.data(),
+                                    .q_stride = kHeadDim,
+                                    .q_quants = quants.rows().quantized,
+                                    .scores = scores.data(),
+                                    .scaled = scaled.data(),
+                                    .batches = batches.data(),
+                                    .scores_stride = positions,
+                                    .out = nullptr};
   for ([[maybe_unused]] auto _ : state) {
-    Attend<K>(slot, positions, q.data(), kHeadDim, 1, 0.125f, scores.data(), positions, out.data(),
-              kHeadDim);
+    Attend<K>(slot, positions - tokens + 1, tokens, 1, ones.data(), kHeadDim, 0.125f, scratch,
+              out.data(), kHeadDim);
     benchmark::ClobberMemory();
   }
   if (!(out[0] > 0.999f && out[0] < 1.001f)) state.SkipWithError("wrong result");
-  SetBytes(state, (keys.size() + values.size()) * sizeof(float));
+  if (tokens == 1) {
+    SetBytes(state, memory.size());
+  } else {
+    SetMacs(state, 2 * tokens * positions * kHeadDim);
+  }
 }
-BENCHMARK(Attention)->Arg(256)->Arg(1024);
+#define TVL_BENCHMARK(type)                        \
+  BENCHMARK_CAPTURE(Attention, type, KvType::type) \
+      ->Args({1, 256})                             \
+      ->Args({1, 1024})                            \
+      ->Args({kAttentionRows, 1024})
+TVL_BENCHMARK(kF32);
+TVL_BENCHMARK(kF16);
+TVL_BENCHMARK(kQ8);
+#undef TVL_BENCHMARK
 
 constexpr size_t kVectorSize = 2048;
 
@@ -280,7 +317,11 @@ BENCHMARK(ReadBandwidth);
 
 #define TVL_BENCHMARK(name, type)                           \
   BENCHMARK_CAPTURE(Gemv, name, type)->Arg(768)->Arg(2048); \
-  BENCHMARK_CAPTURE(Gemm, name, type)->Arg(6)->Arg(64);     \
+  BENCHMARK_CAPTURE(Gemm, name, type)                       \
+      ->Args({6, 768})                                      \
+      ->Args({252, 768})                                    \
+      ->Args({256, 768})                                    \
+      ->Args({252, 2048});                                  \
   BENCHMARK_CAPTURE(EmbedRow, name, type)
 TVL_BENCHMARK(f32, WeightType::kF32);
 TVL_BENCHMARK(f16, WeightType::kF16);
