@@ -77,25 +77,36 @@ struct Activations {
   }
 };
 
-// Writes to row t of `batches`, from input `first` on, the n numbers of `row` and +0 up to `padded`
-// numbers. REQUIRES: room for whole batches; where B > 1, first and stride are multiples of 4.
+// Writes to rows t to t + count - 1 of `batches`, which are of one batch, from input `first` on: n
+// numbers of each of the rows, and +0 up to `padded` numbers.
+//   rows:    (count, row_stride)
+//   batches: of rows of `stride` floats, with room for whole batches
+// REQUIRES: where B > 1, first, padded and stride are multiples of 4.
 template <size_t B>
-void PlaceRow(const float* row, size_t n, size_t padded, size_t first, size_t t, float* batches,
-              size_t stride) {
+void PlaceRows(const float* rows, size_t row_stride, size_t count, size_t n, size_t padded,
+               size_t first, size_t t, float* batches, size_t stride) {
   if constexpr (B == 1) {
-    float* at = batches + t * stride + first;
-    if (n > 0) std::memmove(at, row, n * sizeof(float));
-    std::fill(at + n, at + padded, 0.0f);
-  } else {
-    const size_t chain_stride = stride / kDotChains * B;
-    float* at = batches + t / B * B * stride + first / kDotChains * B + t % B;
-    const size_t whole = n / kDotChains * kDotChains;
-    for (size_t k = 0; k < whole; k += kDotChains, at += B) {
-      for (size_t c = 0; c < kDotChains; ++c) at[c * chain_stride] = row[k + c];
+    for (size_t i = 0; i < count; ++i) {
+      float* at = batches + (t + i) * stride + first;
+      std::copy_n(rows + i * row_stride, n, at);
+      std::fill(at + n, at + padded, 0.0f);
     }
-    for (size_t k = whole; k < padded; k += kDotChains, at += B) {
-      for (size_t c = 0; c < kDotChains && k + c < padded; ++c)
-        at[c * chain_stride] = k + c < n ? row[k + c] : 0.0f;
+  } else {
+    // Input by input, so that what lies side by side is written together.
+    const size_t chain_stride = stride / kDotChains * B;
+    float* batch = batches + t / B * B * stride + first / kDotChains * B + t % B;
+    for (size_t k = 0; k < padded; k += kDotChains, batch += B) {
+      for (size_t c = 0; c < kDotChains; ++c) {
+        float* at = batch + c * chain_stride;
+        const float* from = rows + k + c;
+        if (k + c >= n) {
+          std::fill_n(at, count, 0.0f);
+        } else if (count == B) {
+          for (size_t i = 0; i < B; ++i) at[i] = from[i * row_stride];
+        } else {
+          for (size_t i = 0; i < count; ++i) at[i] = from[i * row_stride];
+        }
+      }
     }
   }
 }

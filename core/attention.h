@@ -91,9 +91,9 @@ class AttentionPass {
       return {{}, s_.q_quants};
     }
     if (rows() == 1 || kB == 1) return {{q, q_stride}, {}};
-    for (size_t r = 0; r < rows(); ++r) {
-      PlaceRow<kB>(q + r * q_stride, slot_.head_dim, RoundUp(slot_.head_dim, kDotChains), 0, r,
-                   s_.q_batches, s_.q_stride);
+    for (size_t r = 0; r < rows(); r += kB) {
+      PlaceRows<kB>(q + r * q_stride, q_stride, std::min(kB, rows() - r), slot_.head_dim,
+                    RoundUp(slot_.head_dim, kDotChains), 0, r, s_.q_batches, s_.q_stride);
     }
     return {{s_.q_batches, s_.q_stride}, {}};
   }
@@ -101,9 +101,9 @@ class AttentionPass {
   // Rows of (R, scores_stride) as a product takes them.
   Activations Batches(const float* from) const {
     if (rows() == 1 || kB == 1) return {{from, s_.scores_stride}, {}};
-    for (size_t r = 0; r < rows(); ++r) {
-      PlaceRow<kB>(from + r * s_.scores_stride, padded(), padded(), 0, r, s_.batches,
-                   s_.scores_stride);
+    for (size_t r = 0; r < rows(); r += kB) {
+      PlaceRows<kB>(from + r * s_.scores_stride, s_.scores_stride, std::min(kB, rows() - r),
+                    padded(), padded(), 0, r, s_.batches, s_.scores_stride);
     }
     return {{s_.batches, s_.scores_stride}, {}};
   }

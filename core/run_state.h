@@ -80,7 +80,7 @@ class RunState {
 
   // What products take when one token is decoded. Each thread norms and quantises for itself, which
   // is cheaper than a barrier.
-  Lane xn;                    // (P, dim)         normed; of a chunk too, one token after the other
+  Lane xn;                    // (P * float_batch, dim)  normed: one row; of a chunk a batch
   Lane gate;                  // (hidden_dim)     gate, then SwiGLU's output
   Lane up;                    // (hidden_dim)
   QuantizedRows xn_quants;    // (P, dim)
@@ -156,7 +156,7 @@ class RunState {
     place(&sin, tokens, c.rope_dims / 2);
     place(&logits, shape_.logit_rows, c.vocab_size);
 
-    place(&xn, threads, c.dim);
+    place(&xn, threads * shape_.float_batch, c.dim);
     place(&gate, size_t{1}, c.hidden_dim);
     place(&up, size_t{1}, c.hidden_dim);
     place(&xn_quants, threads, c.dim);

@@ -47,7 +47,7 @@ std::vector<Extent> Lanes(const RunState& s) {
           {&s.cos, t, 5},
           {&s.sin, t, 5},
           {&s.logits, s.shape().logit_rows, 131},
-          {&s.xn, p, 60},
+          {&s.xn, p * s.shape().float_batch, 60},
           {&s.gate, 1, 172},
           {&s.up, 1, 172},
           {&s.xn_batches, batches, 60},

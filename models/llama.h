@@ -105,56 +105,66 @@ class Llama {
       }
     }
 
-    // Token t's residual stream, normed into this thread's row.
-    const float* Norm(size_t t, std::span<const float> weight) {
-      float* row = s.xn.Row(worker.index());
+    static constexpr size_t kB = K::kFloatBatch;
+
+    // Token t's residual stream, normed into one of this thread's rows.
+    const float* Norm(size_t t, std::span<const float> weight, size_t i) {
+      float* row = s.xn.Row(worker.index() * kB + i);
       K::RmsNorm(s.x.Row(t), weight.data(), c().dim, c().norm_epsilon, row);
       return row;
+    }
+
+    // Calls f(t, count) for this thread's share of the tokens, in whole batches of floats.
+    template <typename F>
+    void ForBatches(F&& f) {
+      const auto [begin, end] = worker.Share((tokens.size() + kB - 1) / kB);
+      for (size_t i = begin; i < end; ++i) f(i * kB, std::min(kB, tokens.size() - i * kB));
     }
 
     // The normed residual stream of all tokens, as weights of these types take it.
     Activations Normed(std::span<const float> weight, Wanted wanted) {
       if (decoding()) return NormedToken(0, weight, wanted);
-      const auto [begin, end] = worker.Share(tokens.size());
-      for (size_t t = begin; t < end; ++t) {
-        const float* row = Norm(t, weight);
-        if (wanted.floats) PlaceToken(row, c().dim, t, s.xn_batches);
-        if (wanted.quants) QuantizeIntoBatches<K>(row, c().dim, 0, t, s.xn_quant_batches);
-      }
+      ForBatches([&](size_t t, size_t count) {
+        for (size_t i = 0; i < count; ++i) {
+          const float* row = Norm(t + i, weight, i);
+          if (wanted.quants) QuantizeIntoBatches<K>(row, c().dim, 0, t + i, s.xn_quant_batches);
+        }
+        if (wanted.floats)
+          PlaceTokens(s.xn.Row(worker.index() * kB), s.xn.stride, count, c().dim, t, s.xn_batches);
+      });
       worker.Sync();
       return {{s.xn_batches.data, s.xn_batches.stride}, s.xn_quant_batches};
     }
 
     // The same of one token, by each thread for itself.
     Activations NormedToken(size_t t, std::span<const float> weight, Wanted wanted) {
-      const float* row = Norm(t, weight);
+      const float* row = Norm(t, weight, 0);
       const QuantizedRows quants = s.xn_quants.From(worker.index());
       if (wanted.quants) K::QuantizeActivations(row, c().dim, quants);
       return {{row, 0}, quants};
     }
 
-    static void PlaceToken(const float* row, size_t n, size_t t, const Lane& batches) {
-      PlaceRow<K::kFloatBatch>(row, n, RoundUp(n, kDotChains), 0, t, batches.data, batches.stride);
+    static void PlaceTokens(const float* rows, size_t row_stride, size_t count, size_t n, size_t t,
+                            const Lane& batches) {
+      PlaceRows<kB>(rows, row_stride, count, n, RoundUp(n, kDotChains), 0, t, batches.data,
+                    batches.stride);
     }
 
     // Attention's output, as weights of wo's type take it.
     Activations Attended(const TileMatrix& wo) {
       const bool quantized = IsQuantized(wo.type);
-      if (!quantized && (decoding() || K::kFloatBatch == 1))
-        return {{s.att.data, s.att.stride}, {}};
+      if (!quantized && (decoding() || kB == 1)) return {{s.att.data, s.att.stride}, {}};
       if (decoding()) {
         const QuantizedRows quants = s.att_quants.From(worker.index());
         K::QuantizeActivations(s.att.Row(0), c().q_dim(), quants);
         return {{}, quants};
       }
-      const auto [begin, end] = worker.Share(tokens.size());
-      for (size_t t = begin; t < end; ++t) {
-        if (quantized) {
-          QuantizeIntoBatches<K>(s.att.Row(t), c().q_dim(), 0, t, s.att_quant_batches);
-        } else {
-          PlaceToken(s.att.Row(t), c().q_dim(), t, s.att_batches);
-        }
-      }
+      ForBatches([&](size_t t, size_t count) {
+        if (!quantized)
+          return PlaceTokens(s.att.Row(t), s.att.stride, count, c().q_dim(), t, s.att_batches);
+        for (size_t i = t; i < t + count; ++i)
+          QuantizeIntoBatches<K>(s.att.Row(i), c().q_dim(), 0, i, s.att_quant_batches);
+      });
       worker.Sync();
       return {{s.att_batches.data, s.att_batches.stride}, s.att_quant_batches};
     }
@@ -324,12 +334,13 @@ class Llama {
       for (size_t t = 0; t < tokens.size(); ++t) {
         float* gate = gates + t * kUnitRows;
         K::SwiGlu(gate, ups + t * kUnitRows, g.rows, gate);
-        if (quantized) {
-          QuantizeIntoBatches<K>(gate, g.rows, unit, t, s.gate_quant_batches);
-        } else {
-          PlaceRow<K::kFloatBatch>(gate, g.rows, g.rows, unit * kUnitRows, t, s.gate_batches.data,
-                                   s.gate_batches.stride);
-        }
+        if (quantized) QuantizeIntoBatches<K>(gate, g.rows, unit, t, s.gate_quant_batches);
+      }
+      if (quantized) return;
+      for (size_t t = 0; t < tokens.size(); t += kB) {
+        PlaceRows<kB>(gates + t * kUnitRows, kUnitRows, std::min(kB, tokens.size() - t), g.rows,
+                      RoundUp(g.rows, kDotChains), unit * kUnitRows, t, s.gate_batches.data,
+                      s.gate_batches.stride);
       }
     }
 

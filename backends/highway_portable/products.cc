@@ -86,9 +86,11 @@ inline constexpr size_t kBatchSums = kDotChains * kB * kPanelRows;  // of one pa
 //   w: the first line of each panel, f32; further ones follow at `step` floats
 //   x: the chain of the batch
 //   sums: (kPanels, kBatchSums), from the chain on; (kB, 16) each
-template <size_t kPanels, size_t kTokens>
+//   ahead: of each panel what to prefetch, kAheadBytes per step; null for nothing
+template <size_t kAheadBytes, size_t kPanels, size_t kTokens>
 HWY_INLINE void AddChain(const float* const (&w)[kPanels], size_t step, size_t steps,
-                         const float* HWY_RESTRICT x, bool first, float* HWY_RESTRICT sums) {
+                         const float* HWY_RESTRICT x, bool first, float* HWY_RESTRICT sums,
+                         const std::byte* ahead, size_t ahead_panel) {
   V sum[kPanels][kTokens][kVectors];
   const auto at = [sums](size_t p, size_t t, size_t v)
                       HWY_ATTR { return sums + p * kBatchSums + t * kPanelRows + v * kLanes; };
@@ -100,6 +102,10 @@ HWY_INLINE void AddChain(const float* const (&w)[kPanels], size_t step, size_t s
   }
   size_t line = 0;
   for (size_t k = 0; k < steps; ++k, x += kB, line += step) {
+    if (ahead != nullptr) {
+      for (size_t p = 0; p < kPanels; ++p)
+        __builtin_prefetch(ahead + p * ahead_panel + k * kAheadBytes, 0, 2);
+    }
     V wk[kPanels][kVectors];
     for (size_t p = 0; p < kPanels; ++p) {
       for (size_t v = 0; v < kVectors; ++v) wk[p][v] = hn::Load(d, w[p] + line + v * kLanes);
@@ -163,6 +169,11 @@ class GroupGemm {
 
   HWY_INLINE void AddBlock(size_t k, size_t cols, const FloatRows& x, size_t tokens) {
     const size_t steps = cols / kDotChains;
+    // While the first batch is computed the panels that follow are asked for, a quarter in each
+    // chain.
+    constexpr size_t kAheadBytes = PanelBytes(W, kDotChains) / kDotChains;
+    const size_t panel_bytes = PanelBytes(W, w_.cols);
+    const std::byte* next = w_.Panel(first_panel_) + kPanels * panel_bytes + PanelBytes(W, k);
     for (size_t c = 0; c < kDotChains; ++c) {
       const float* lines[kPanels];
       size_t step = kPanelRows;
@@ -180,7 +191,9 @@ class GroupGemm {
         const float* xc = ChainOf(x.Row(t), x.stride, c) + k / kDotChains * kB;
         float* sums = Sums(t / kB, 0) + c * kB * kPanelRows;
         WithPassTokens<kB>(std::min(kB, tokens - t), [&]<size_t kTokens>() HWY_ATTR {
-          AddChain<kPanels, kTokens>(lines, step, steps, xc, k == 0, sums);
+          AddChain<kAheadBytes, kPanels, kTokens>(lines, step, steps, xc, k == 0, sums,
+                                                  t == 0 ? next + c * steps * kAheadBytes : nullptr,
+                                                  panel_bytes);
         });
       }
     }

@@ -78,8 +78,9 @@ class ProductsTest : public ::testing::Test {
     const size_t stride = padded + kDotChains * (tokens % 3);
     GuardedBuffer<float> batches(RoundUp(tokens, K::kFloatBatch) * stride, tokens % 4);
     batches.PoisonData();
-    for (size_t t = 0; t < tokens; ++t) {
-      PlaceRow<K::kFloatBatch>(x + t * x_stride, w.cols, padded, 0, t, batches.data(), stride);
+    for (size_t t = 0; t < tokens; t += K::kFloatBatch) {
+      PlaceRows<K::kFloatBatch>(x + t * x_stride, x_stride, std::min(K::kFloatBatch, tokens - t),
+                                w.cols, padded, 0, t, batches.data(), stride);
     }
     const float* input = tokens == 1 ? x : batches.data();
     Gemm<K>(w, panels, {{input, stride}, {}}, tokens, y.data(), y_stride);
