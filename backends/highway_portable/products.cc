@@ -72,14 +72,14 @@ HWY_INLINE void FewTokens(const std::byte* panel, size_t padded_cols, size_t fir
 // weights would serve as many fewer tokens. So each chain takes passes of its own:
 //
 //   for each one or two panels               their weights come from DRAM once
-//     for each group of up to 120 tokens
+//     for each group of up to 264 tokens
 //       for each block of 1024 k
 //         for each of the four chains        its lines widened to f32, once for the group
 //           for each batch of the group      a pass: 12 tokens x 32 rows
 //
 // Between blocks the sums rest in memory.
 inline constexpr size_t kBlockCols = 1024;
-inline constexpr size_t kGroupTokens = 120 / kB * kB;
+inline constexpr size_t kGroupTokens = 264 / kB * kB;
 inline constexpr size_t kBatchSums = kDotChains * kB * kPanelRows;  // of one panel
 
 // One pass: kTokens tokens with kPanels panels, one chain.

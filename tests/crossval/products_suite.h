@@ -230,7 +230,7 @@ TYPED_TEST_P(ProductsTest, GemmOfManyTokensAndInputs) {
     size_t cols, tokens;
   };
   for (const WeightType type : kFloatTypes) {
-    for (const Shape& shape : {Shape{24, 121}, {24, 250}, {1024, 13}, {1028, 14}, {2052, 25}}) {
+    for (const Shape& shape : {Shape{24, 121}, {24, 277}, {1024, 13}, {1028, 14}, {2052, 25}}) {
       SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << shape.cols);
       const OwnedTiles w(type, 40, shape.cols, Fill::kCancelling, random);
       const GuardedBuffer<float> x = Inputs(shape.cols * shape.tokens, Fill::kCancelling, random);
