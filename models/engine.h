@@ -38,6 +38,7 @@
 #include "core/token.h"
 #include "models/llama.h"
 #include "models/tvl_reader.h"
+#include "models/weight_memory.h"
 
 namespace tvl {
 
@@ -185,6 +186,7 @@ class Session {
 struct EngineOptions {
   size_t threads = 0;               // 0: ThreadsFor(the model)
   Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
+  MemoryOptions memory = {};        // how the weights come into memory
   // Called with the parsed file before the threads are started, to choose them by the model.
   std::function<void(const TvlReader&, EngineOptions*)> adjust = nullptr;
 };
@@ -205,8 +207,8 @@ class Engine {
   using View = TvlReader::View;
   using SessionType = Session<K, View>;
 
-  // Maps a .tvl file and uses it in place. Errors name the file, the field, what was expected and
-  // what was found.
+  // Maps a .tvl file and uses it in place (or a copy: MemoryOptions::huge_pages). Errors name the
+  // file, the field, what was expected and what was found.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& path,
                                                       const EngineOptions& options) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
@@ -214,6 +216,7 @@ class Engine {
     std::unique_ptr<Engine> engine(new Engine);
     engine->file_ = *std::move(file);
     if (absl::Status s = engine->Start(engine->file_->bytes(), path, options); !s.ok()) return s;
+    if (engine->memory_.copied_bytes() > 0) engine->file_.reset();
     return engine;
   }
 
@@ -230,6 +233,7 @@ class Engine {
   const TvlReader& reader() const { return *reader_; }
   size_t threads() const { return pool_->threads(); }
   bool pinned() const { return pool_->pinned(); }
+  const WeightMemory& memory() const { return memory_; }
   // For other work on the same threads, between the passes of the sessions.
   ThreadPool& pool() { return *pool_; }
 
@@ -253,10 +257,11 @@ class Engine {
       return absl::ResourceExhaustedError(
           absl::StrCat("cannot start ", threads, " threads: ", error.what()));
     }
-    return absl::OkStatus();
+    return memory_.Prepare(options.memory, *pool_, &*reader_);
   }
 
   std::optional<MappedFile> file_;
+  WeightMemory memory_;  // of those bytes
   std::optional<TvlReader> reader_;
   std::optional<ThreadPool> pool_;
 };

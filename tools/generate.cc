@@ -32,6 +32,7 @@ struct Options {
   uint64_t max_tokens = 256;
   uint64_t threads = 0;
   bool pin = false;
+  MemoryOptions memory;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
   SamplingOptions sampling;
@@ -70,7 +71,8 @@ std::string Describe(const SamplingOptions& sampling) {
 absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& options,
                                                              std::string* why) {
   EngineOptions engine = {.threads = options.threads,
-                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff};
+                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
+                          .memory = options.memory};
   *why = "as asked";
   engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
     if (choice->threads != 0) return;
@@ -134,6 +136,11 @@ absl::Status Run(const Options& options) {
   auto engine = Open(options, &why);
   if (!engine.ok()) return engine.status();
   if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
+  if (const uint64_t copied = (*engine)->memory().copied_bytes(); copied > 0) {
+    PrintNote(absl::StrCat("tvl: copied the model's ", FormatBytes(copied), " into memory, ",
+                           FormatBytes((*engine)->memory().huge_page_bytes()),
+                           " of it in huge pages\n"));
+  }
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
@@ -184,6 +191,11 @@ void AddGenerate(CLI::App& app, Action* action) {
       "been "
       "run.\n"
       "\n"
+      "By default the model's file is mapped, and a thread reads it just ahead of the first pass. "
+      "--populate waits for all\n"
+      "of it first, --mlock keeps it in memory as well, --huge-pages takes as much memory again "
+      "as the file.\n"
+      "\n"
       "Examples:\n"
       "  tvl generate\n"
       "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
@@ -198,6 +210,7 @@ void AddGenerate(CLI::App& app, Action* action) {
            "New tokens to write at most (default: 256)");
   AddThreads(*sub, &options->threads);
   AddPin(*sub, &options->pin);
+  AddMemory(*sub, &options->memory);
   AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
   AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,
