@@ -11,9 +11,15 @@
 
 namespace tvl {
 
-// Asks the system to read the pages of `range` (part of a mapping) from the disk, and does not wait
-// for them. Pages that are in memory already cost next to nothing: 0.1 ms for 439 MB.
-void RequestPages(std::span<const std::byte> range);
+// Asks the system to read what it reads of `range` (part of a mapping of a file) in runs of 2 MB,
+// ahead of who touches it, and to map these runs as huge pages. Without effect on pages that are in
+// memory already, and where the system or the file system knows no such pages.
+//
+// Asked with this, Linux 6.18 on ext4 read 62 MB from the disk in 35 ms with 1 ms of a core's time
+// and 32 faults, otherwise in 40 ms with 4 ms and 436 faults; read() took 41 ms and 9 ms. Asking
+// for the pages in advance (MADV_WILLNEED) was worse than nothing, 62 ms, as it brings in single
+// pages, each of which is then mapped by itself: 950 faults of 5 us.
+void PreferLargeReads(std::span<const std::byte> range);
 
 // Reads the pages of `range` and maps them, so that touching them later faults no more. DataLoss if
 // the system cannot read them.

@@ -2,7 +2,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -18,20 +17,12 @@
 #endif
 
 namespace tvl {
-namespace {
 
-// The system reads no more for one request than its read-ahead for the disk or the disk's largest
-// transfer, whichever is more, and drops the rest: often 128 KiB, rarely less.
-constexpr size_t kRequestBytes = size_t{128} << 10;
-
-}  // namespace
-
-void RequestPages(std::span<const std::byte> range) {
+void PreferLargeReads(std::span<const std::byte> range) {
   const std::span<const std::byte> pages = WholePages(range);
-  for (size_t at = 0; at < pages.size(); at += kRequestBytes) {
-    const size_t bytes = std::min(kRequestBytes, pages.size() - at);
-    madvise(const_cast<std::byte*>(pages.data() + at), bytes, MADV_WILLNEED);
-  }
+#ifdef MADV_HUGEPAGE
+  madvise(const_cast<std::byte*>(pages.data()), pages.size(), MADV_HUGEPAGE);
+#endif
 }
 
 absl::Status PopulatePages(std::span<const std::byte> range) {

@@ -11,14 +11,11 @@
 
 namespace tvl {
 
-void RequestPages(std::span<const std::byte> range) {
-  const std::span<const std::byte> pages = WholePages(range);
-  madvise(const_cast<std::byte*>(pages.data()), pages.size(), MADV_WILLNEED);
-}
+void PreferLargeReads(std::span<const std::byte>) {}
 
 absl::Status PopulatePages(std::span<const std::byte> range) {
   const std::span<const std::byte> pages = WholePages(range);
-  RequestPages(pages);
+  madvise(const_cast<std::byte*>(pages.data()), pages.size(), MADV_WILLNEED);
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   for (size_t at = 0; at < pages.size(); at += page) {
     static_cast<void>(*static_cast<const volatile std::byte*>(pages.data() + at));

@@ -49,7 +49,7 @@ TEST(PopulatePagesTest, BringsInAllOfAFileThatWasDropped) {
   ASSERT_TRUE(file.ok()) << file.status();
   // How much is left depends on the file system: a tmpfs drops nothing.
   RecordProperty("resident_after_drop", static_cast<int>(ResidentBytes(file->bytes())));
-  RequestPages(file->bytes());
+  PreferLargeReads(file->bytes());
   EXPECT_EQ(PopulatePages(file->bytes()), absl::OkStatus());
   EXPECT_EQ(ResidentBytes(file->bytes()), file->bytes().size());
   EXPECT_EQ(PopulatePages(file->bytes().subspan(3, 1)), absl::OkStatus());
@@ -61,7 +61,7 @@ TEST(PopulatePagesTest, TouchesNoPageThatTheFileHasLost) {
   const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
   ASSERT_TRUE(file.ok()) << file.status();
   std::filesystem::resize_file(path, kPage);
-  RequestPages(file->bytes());
+  PreferLargeReads(file->bytes());
   const absl::Status status = PopulatePages(file->bytes());
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("cannot read the mapped pages"));

@@ -16,12 +16,9 @@
 namespace tvl {
 namespace {
 
-// What is waited for at a time, and so how long the end may have to wait.
+// What is waited for at a time, and so how long the end may have to wait. The system itself reads
+// on while this waits.
 constexpr size_t kChunkBytes = size_t{1} << 20;
-
-// Chunks that are asked for ahead of the one waited for: enough to keep a disk's queue full, and
-// few enough that a model larger than memory does not push out what is about to be read.
-constexpr size_t kChunksAhead = 32;
 
 // Of which one page is looked at. The system drops pages in runs: a hole that this misses is read
 // when it is touched, as all would be without this class.
@@ -44,21 +41,11 @@ std::vector<std::span<const std::byte>> Chunks(
   return chunks;
 }
 
-// Calls request(i) for each of the chunks, and wait_for(i) -> bool in turn once it has requested
-// kChunksAhead from there on, until that says no.
-template <typename Request, typename WaitFor>
-void WalkChunks(size_t chunks, Request&& request, WaitFor&& wait_for) {
-  size_t requested = 0;
-  for (size_t i = 0; i < chunks; ++i) {
-    for (; requested < std::min(chunks, i + kChunksAhead); ++requested) request(requested);
-    if (!wait_for(i)) return;
-  }
-}
-
 }  // namespace
 
-ReadAhead::ReadAhead(const std::vector<std::span<const std::byte>>& ranges)
-    : chunks_(Chunks(ranges)) {
+ReadAhead::ReadAhead(const std::vector<std::span<const std::byte>>& ranges, bool residency_known)
+    : chunks_(Chunks(ranges)), residency_known_(residency_known) {
+  for (const std::span<const std::byte> range : ranges) PreferLargeReads(range);
   try {
     thread_ = std::thread([this] { Walk(); });
   } catch (const std::system_error&) {
@@ -72,35 +59,22 @@ ReadAhead::~ReadAhead() {
 }
 
 void ReadAhead::Walk() {
-  bool missing[kChunksAhead] = {};  // at i % kChunksAhead
-  const auto request = [&](size_t i) {
-    missing[i % kChunksAhead] = !InMemory(chunks_[i]);
-    // Whatever that says: of a file that the user neither owns nor may write, Linux calls every
-    // page present.
-    RequestPages(chunks_[i]);
-  };
-  const auto wait_for = [&](size_t i) {
-    if (stop_.load(std::memory_order_relaxed)) return false;
-    if (!missing[i % kChunksAhead]) return true;
+  for (const std::span<const std::byte> chunk : chunks_) {
+    if (stop_.load(std::memory_order_relaxed)) break;
+    if (residency_known_ && InMemory(chunk)) continue;
     // A page that cannot be read is for those to report who need it.
-    if (!PopulatePages(chunks_[i]).ok()) return false;
-    bytes_read_.fetch_add(chunks_[i].size(), std::memory_order_relaxed);
-    return true;
-  };
-  WalkChunks(chunks_.size(), request, wait_for);
+    if (!PopulatePages(chunk).ok()) break;
+    bytes_read_.fetch_add(chunk.size(), std::memory_order_relaxed);
+  }
   done_.store(true, std::memory_order_release);
 }
 
 absl::Status ReadAhead::Now(const std::vector<std::span<const std::byte>>& ranges) {
-  const std::vector<std::span<const std::byte>> chunks = Chunks(ranges);
-  absl::Status status;
-  WalkChunks(
-      chunks.size(), [&](size_t i) { RequestPages(chunks[i]); },
-      [&](size_t i) {
-        status = PopulatePages(chunks[i]);
-        return status.ok();
-      });
-  return status;
+  for (const std::span<const std::byte> range : ranges) PreferLargeReads(range);
+  for (const std::span<const std::byte> chunk : Chunks(ranges)) {
+    if (absl::Status s = PopulatePages(chunk); !s.ok()) return s;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tvl

@@ -13,18 +13,19 @@
 
 namespace tvl {
 
-// A thread that walks ranges of mappings in the order in which they will be read, and asks the
-// system for their pages a bounded distance before it waits for them and maps them. It ends at the
-// last one. Without it the threads that compute fault at several places of the file, and wait for
-// the disk at each.
+// A thread that walks ranges of mappings in the order in which they will be read, and waits for
+// their pages, a chunk at a time, so that others need not. It ends at the last one. Without it the
+// threads that compute fault at several places of the file, and each waits for the disk there.
 //
-// Pages that are in memory already are left alone: such a walk costs under a millisecond per
+// Pages that are in memory already are left alone: to walk over them takes a millisecond per
 // gigabyte, on a thread that nobody waits for.
 class ReadAhead {
  public:
-  // The ranges must stay mapped as long as this object lives. Without effect if the system has no
-  // more threads to give.
-  explicit ReadAhead(const std::vector<std::span<const std::byte>>& ranges);
+  // The ranges must stay mapped as long as this object lives. Where it is not known what is in
+  // memory (see MappedFile), all pages are mapped anew. Without effect if the system has no more
+  // threads to give.
+  explicit ReadAhead(const std::vector<std::span<const std::byte>>& ranges,
+                     bool residency_known = true);
   // Stops within one chunk.
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -41,8 +42,9 @@ class ReadAhead {
  private:
   void Walk();
 
-  // Pieces of the ranges, of kChunkBytes at most.
-  std::vector<std::span<const std::byte>> chunks_;
+  // Pieces of the ranges.
+  const std::vector<std::span<const std::byte>> chunks_;
+  const bool residency_known_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> done_{false};
   std::atomic<uint64_t> bytes_read_{0};

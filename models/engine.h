@@ -257,7 +257,8 @@ class Engine {
       return absl::ResourceExhaustedError(
           absl::StrCat("cannot start ", threads, " threads: ", error.what()));
     }
-    return memory_.Prepare(options.memory, *pool_, &*reader_);
+    const bool residency_known = !file_ || file_->residency_known();
+    return memory_.Prepare(options.memory, residency_known, *pool_, &*reader_);
   }
 
   std::optional<MappedFile> file_;

@@ -45,14 +45,14 @@ std::vector<std::span<const std::byte>> ReadOrder(const TvlReader& reader) {
   return ranges;
 }
 
-absl::Status WeightMemory::Prepare(const MemoryOptions& options, ThreadPool& pool,
-                                   TvlReader* reader) {
+absl::Status WeightMemory::Prepare(const MemoryOptions& options, bool residency_known,
+                                   ThreadPool& pool, TvlReader* reader) {
   if (options.huge_pages) {
     if (absl::Status s = Copy(pool, reader); !s.ok()) return s;
   } else if (options.populate) {
     if (absl::Status s = Named(*reader, ReadAhead::Now({reader->bytes()})); !s.ok()) return s;
   } else if (options.read_ahead && !options.lock) {
-    read_ahead_.emplace(ReadOrder(*reader));
+    read_ahead_.emplace(ReadOrder(*reader), residency_known);
   }
   if (!options.lock) return absl::OkStatus();
   return LockPages(reader->bytes(), reader->name());

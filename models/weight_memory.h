@@ -31,11 +31,13 @@ std::vector<std::span<const std::byte>> ReadOrder(const TvlReader& reader);
 // What keeps the bytes of a mapped model in memory as asked for.
 class WeightMemory {
  public:
-  // Prepares the bytes that `reader` reads, with the threads of `pool`. Afterwards `*reader` may
+  // Prepares the bytes that `reader` reads, with the threads of `pool`; residency_known is
+  // MappedFile's. Afterwards `*reader` may
   // read the copy instead, which lives as long as this object; the original bytes must then stay
   // mapped no longer. DataLoss if the file cannot be read, ResourceExhausted if there is no room or
   // the user may not lock so much.
-  absl::Status Prepare(const MemoryOptions& options, ThreadPool& pool, TvlReader* reader);
+  absl::Status Prepare(const MemoryOptions& options, bool residency_known, ThreadPool& pool,
+                       TvlReader* reader);
 
   // Bytes that were copied, and those of them that lie in huge pages.
   uint64_t copied_bytes() const { return copy_.bytes().size(); }
