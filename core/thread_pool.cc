@@ -10,6 +10,7 @@
 
 #include "core/cpu_cores.h"
 #include "core/fp_environment.h"
+#include "core/trace.h"
 
 namespace tvl {
 namespace {
@@ -71,8 +72,8 @@ void Barrier::Wait() {
   }
 }
 
-ThreadPool::ThreadPool(size_t threads, Pinning pinning)
-    : start_(threads, SpinningFor(threads)), inside_(threads, SpinningFor(threads)) {
+ThreadPool::ThreadPool(size_t threads, Pinning pinning, Trace* trace)
+    : trace_(trace), start_(threads, SpinningFor(threads)), inside_(threads, SpinningFor(threads)) {
   const std::vector<int> cores = pinning == Pinning::kOn ? CoresByPreference() : std::vector<int>();
   threads_.reserve(threads - 1);
   try {
@@ -101,12 +102,17 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::RunErased(Erased body, void* context) {
   const std::lock_guard<std::mutex> lock(running_);
   const CanonicalFpEnvironment environment;
-  if (threads_.empty()) return body(context, Worker(0, 1, &inside_));
+  if (threads_.empty()) return body(context, WorkerFor(0));
   body_ = body;
   context_ = context;
   start_.Wait();
-  body(context, Worker(0, threads(), &inside_));
-  inside_.Wait();
+  const Worker worker = WorkerFor(0);
+  body(context, worker);
+  worker.Sync();
+}
+
+ThreadPool::Worker ThreadPool::WorkerFor(size_t index) {
+  return Worker(index, threads(), &inside_, trace_ == nullptr ? nullptr : &trace_->ring(index));
 }
 
 void ThreadPool::WorkerLoop(size_t index, int core) {
@@ -118,8 +124,9 @@ void ThreadPool::WorkerLoop(size_t index, int core) {
   for (;;) {
     start_.Wait();
     if (body_ == nullptr) return;
-    body_(context_, Worker(index, threads(), &inside_));
-    inside_.Wait();
+    const Worker worker = WorkerFor(index);
+    body_(context_, worker);
+    worker.Sync();
   }
 }
 

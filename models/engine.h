@@ -36,6 +36,7 @@
 #include "core/run_state.h"
 #include "core/thread_pool.h"
 #include "core/token.h"
+#include "core/trace.h"
 #include "models/llama.h"
 #include "models/tvl_reader.h"
 #include "models/weight_memory.h"
@@ -187,6 +188,7 @@ struct EngineOptions {
   size_t threads = 0;               // 0: ThreadsFor(the model)
   Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
   MemoryOptions memory = {};        // how the weights come into memory
+  size_t trace_events = 0;          // what Engine::trace keeps of each thread; 0: no trace
   // Called with the parsed file before the threads are started, to choose them by the model.
   std::function<void(const TvlReader&, EngineOptions*)> adjust = nullptr;
 };
@@ -234,6 +236,8 @@ class Engine {
   size_t threads() const { return pool_->threads(); }
   bool pinned() const { return pool_->pinned(); }
   const WeightMemory& memory() const { return memory_; }
+  // Null unless EngineOptions::trace_events. For WriteTrace (models/trace_file.h).
+  Trace* trace() { return trace_ ? &*trace_ : nullptr; }
   // For other work on the same threads, between the passes of the sessions.
   ThreadPool& pool() { return *pool_; }
 
@@ -251,8 +255,9 @@ class Engine {
     reader_ = *std::move(reader);
     if (options.adjust) options.adjust(*reader_, &options);
     const size_t threads = options.threads == 0 ? ThreadsFor(*reader_) : options.threads;
+    if (options.trace_events > 0) trace_.emplace(threads, options.trace_events);
     try {
-      pool_.emplace(threads, options.pinning);
+      pool_.emplace(threads, options.pinning, trace());
     } catch (const std::system_error& error) {
       return absl::ResourceExhaustedError(
           absl::StrCat("cannot start ", threads, " threads: ", error.what()));
@@ -264,6 +269,7 @@ class Engine {
   std::optional<MappedFile> file_;
   WeightMemory memory_;  // of those bytes
   std::optional<TvlReader> reader_;
+  std::optional<Trace> trace_;
   std::optional<ThreadPool> pool_;
 };
 

@@ -19,6 +19,7 @@
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "core/token.h"
+#include "core/trace.h"
 
 namespace tvl {
 
@@ -67,18 +68,28 @@ class Llama {
     const ModelConfig& c() const { return llama.config_; }
     bool decoding() const { return tokens.size() == 1; }
 
+    TraceScope Traced(TraceOp op) const { return TraceScope(worker.trace(), op); }
+
     void Run(Logits logits) {
+      if (worker.trace() != nullptr) worker.trace()->SetPosition(position);
+      const TraceScope traced = Traced(TraceOp::kPass);
       Embed();
       worker.Sync();
-      for (size_t layer = 0; layer < c().n_layers; ++layer) {
-        AttentionBlock(layer, llama.model_.layer(layer));
-        FeedForwardBlock(llama.model_.layer(layer));
-      }
+      for (size_t layer = 0; layer < c().n_layers; ++layer) RunLayer(layer);
+      if (worker.trace() != nullptr) worker.trace()->SetNoLayer();
       Classify(logits);
+    }
+
+    void RunLayer(size_t layer) {
+      if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
+      const TraceScope traced = Traced(TraceOp::kLayer);
+      AttentionBlock(layer, llama.model_.layer(layer));
+      FeedForwardBlock(llama.model_.layer(layer));
     }
 
     // Also the sines and cosines of every position, once for all layers.
     void Embed() {
+      const TraceScope traced = Traced(TraceOp::kEmbed);
       const TileMatrix embedding = llama.model_.embedding();
       const std::span<const float> inv_freq = llama.model_.rope_inv_freq();
       const auto [begin, end] = worker.Share(tokens.size());
@@ -120,12 +131,14 @@ class Llama {
 
     // The normed residual stream of all tokens, as weights of these types take it.
     Activations Normed(std::span<const float> weight, bool quantized) {
+      const TraceScope traced = Traced(TraceOp::kNorm);
       return NormedFrom(Prepare([&](size_t t, size_t row) { Norm(t, weight, quantized, row); }));
     }
 
     // Attention's output, as weights of wo's type take it.
     Activations Attended(const TileMatrix& wo) {
       if (!IsQuantized(wo.type)) return {{s.att.data, s.att.stride}, {}};
+      const TraceScope traced = Traced(TraceOp::kNorm);
       const size_t first = Prepare([&](size_t t, size_t row) {
         K::QuantizeActivations(s.att.Row(t), c().q_dim(), s.att_quants.From(row));
       });
@@ -165,7 +178,8 @@ class Llama {
     }
 
     // x += w * y, each thread for the rows that it multiplies.
-    void AddToResidual(const TileMatrix& w, const Activations& y) {
+    void AddToResidual(const TileMatrix& w, const Activations& y, TraceOp op) {
+      const TraceScope traced = Traced(op);
       Multiply<1>({{w, s.delta}}, y, tokens.size());
       const auto [begin, end] = worker.Share(Units(w));
       const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
@@ -178,8 +192,19 @@ class Llama {
       const Activations xn =
           Normed(w.attention_norm,
                  IsQuantized(w.wq.type) || IsQuantized(w.wk.type) || IsQuantized(w.wv.type));
-      Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+      {
+        const TraceScope traced = Traced(TraceOp::kQkv);
+        Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+      }
       worker.Sync();
+      AppendAndAttend(layer);
+      worker.Sync();
+      AddToResidual(w.wo, Attended(w.wo), TraceOp::kWo);
+      worker.Sync();
+    }
+
+    void AppendAndAttend(size_t layer) {
+      const TraceScope traced = Traced(TraceOp::kAttention);
       if (decoding()) {
         const auto [begin, end] = worker.Share(c().n_kv_heads);
         for (size_t head = begin; head < end; ++head) {
@@ -194,9 +219,6 @@ class Llama {
         for (size_t i = first; i < last; ++i)
           AttendGroup(layer, i / tokens.size(), i % tokens.size());
       }
-      worker.Sync();
-      AddToResidual(w.wo, Attended(w.wo));
-      worker.Sync();
     }
 
     // Rotates a head of token t from `in` to `out`; dimensions beyond rope_dims pass through.
@@ -235,6 +257,15 @@ class Llama {
     void FeedForwardBlock(const LayerView& w) {
       const TileMatrix& gate = w.w13.first;
       const Activations xn = Normed(w.ffn_norm, IsQuantized(gate.type));
+      GateUp(w, xn);
+      worker.Sync();
+      AddToResidual(w.w2, {{s.gate.data, s.gate.stride}, s.gate_quants}, TraceOp::kW2);
+      worker.Sync();
+    }
+
+    void GateUp(const LayerView& w, const Activations& xn) {
+      const TraceScope traced = Traced(TraceOp::kGateUp);
+      const TileMatrix& gate = w.w13.first;
       const auto [begin, end] = worker.Share(Units(gate));
       // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
       // cache.
@@ -254,13 +285,11 @@ class Llama {
           }
         }
       }
-      worker.Sync();
-      AddToResidual(w.w2, {{s.gate.data, s.gate.stride}, s.gate_quants});
-      worker.Sync();
     }
 
     void Classify(Logits logits) {
       if (logits == Logits::kNone) return;
+      const TraceScope traced = Traced(TraceOp::kClassifier);
       const TileMatrix classifier = llama.model_.classifier();
       const std::span<const float> weight = llama.model_.final_norm();
       const bool quantized = IsQuantized(classifier.type);

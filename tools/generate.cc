@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
+#include "core/trace.h"
+#include "models/atomic_file.h"
+#include "models/trace_file.h"
 #include "samplers/standard_chain.h"
 #include "tools/command.h"
 #include "tools/generation.h"
@@ -37,7 +42,11 @@ struct Options {
   uint64_t context = 0;
   SamplingOptions sampling;
   bool stats = false;
+  std::string trace;
 };
+
+// Of each thread: 3 MB, hundreds of tokens of a model with a dozen layers.
+constexpr size_t kTraceEvents = size_t{1} << 17;
 
 // All of standard input, less one newline at its end, which `echo` and editors add.
 absl::StatusOr<std::string> ReadStandardInput() {
@@ -72,7 +81,8 @@ absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& opti
                                                              std::string* why) {
   EngineOptions engine = {.threads = options.threads,
                           .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
-                          .memory = options.memory};
+                          .memory = options.memory,
+                          .trace_events = options.trace.empty() ? 0 : kTraceEvents};
   *why = "as asked";
   engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
     if (choice->threads != 0) return;
@@ -131,6 +141,17 @@ absl::Status Run(const Options& options) {
     if (!input.ok()) return input.status();
     prompt = *std::move(input);
   }
+  // Before it is too late to say that it cannot be written.
+  std::optional<AtomicFile> trace_file;
+  if (!options.trace.empty()) {
+    if (!options.model.empty() && SameFile(options.trace, options.model)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.trace, ": the trace would replace the model"));
+    }
+    absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.trace);
+    if (!file.ok()) return file.status();
+    trace_file.emplace(*std::move(file));
+  }
   const Stopwatch loading;
   std::string why;
   auto engine = Open(options, &why);
@@ -160,13 +181,17 @@ absl::Status Run(const Options& options) {
   };
   StandardChain sampler = MakeStandardChain(options.sampling);
   GenerationStats stats;
-  const auto stop =
-      Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink, &stats);
+  Trace* trace = (*engine)->trace();
+  const auto stop = Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink,
+                             &stats, trace == nullptr ? nullptr : &trace->ring(0));
   if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
   if (absl::Status s = Print("\n"); !s.ok()) return s;
   if (stop.ok() && *stop == StopReason::kContextEnd) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
                            session->context() == 1 ? " position" : " positions", ")\n"));
+  }
+  if (trace_file) {
+    if (absl::Status s = WriteTrace(*trace, &*trace_file); !s.ok()) return s;
   }
   if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
@@ -227,6 +252,8 @@ void AddGenerate(CLI::App& app, Action* action) {
            "Positions to make room for (default: the model's)");
   AddPrefillChunk(*sub, &options->prefill_chunk);
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
+  AddFileName(*sub, "--trace", &options->trace,
+              "Write what each thread did when to this file, for chrome://tracing or Perfetto");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 
