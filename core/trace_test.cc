@@ -1,8 +1,10 @@
 #include "core/trace.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -29,11 +31,24 @@ TEST(TraceTest, AScopeIsAnEventWithItsPlace) {
   EXPECT_EQ(std::string(TraceOpName(events[1].op)), "pass");
   EXPECT_EQ(events[1].layer, TraceEvent::kNoLayer);
   for (const TraceEvent& event : events) EXPECT_EQ(event.position, 7u);
-  EXPECT_LE(trace.start(), events[1].begin);
+  const Trace::Timeline timeline = trace.timeline();
+  EXPECT_GE(timeline.Microseconds(events[1].begin), 0);
+  EXPECT_LT(timeline.Microseconds(events[1].end), 60e6);
   EXPECT_LE(events[1].begin, events[0].begin);
   EXPECT_LE(events[0].begin, events[0].end);
   EXPECT_LE(events[0].end, events[1].end);
   EXPECT_EQ(std::string(TraceOpName(TraceOp::kSample)), "sample");
+}
+
+TEST(TraceTest, TicksAreTime) {
+  const Trace trace(1, 1);
+  const uint64_t begin = TraceTicks();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const uint64_t end = TraceTicks();
+  const Trace::Timeline timeline = trace.timeline();
+  const double slept = timeline.Microseconds(end) - timeline.Microseconds(begin);
+  EXPECT_GE(slept, 49e3);
+  EXPECT_LE(slept, 5e6);
 }
 
 TEST(TraceTest, TheOldestGoWhenItIsFull) {
@@ -42,7 +57,7 @@ TEST(TraceTest, TheOldestGoWhenItIsFull) {
     TraceRing ring(kCapacity);
     for (size_t i = 0; i < count; ++i) {
       ring.SetPosition(i);
-      ring.Add(TraceOp::kEmbed, TraceTime());
+      ring.Add(TraceOp::kEmbed, TraceTicks());
     }
     const std::vector<TraceEvent> events = ring.Events();
     const size_t kept = count < kCapacity ? count : kCapacity;

@@ -1,6 +1,7 @@
 #include "models/trace_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -21,7 +22,8 @@ using Json = nlohmann::ordered_json;
 // One process, whatever its number.
 constexpr int kProcess = 1;
 
-double Microseconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; }
+// To a tenth of a nanosecond, so that what ends together is written as ending together.
+double Rounded(double microseconds) { return std::round(microseconds * 1e4) / 1e4; }
 
 Json ThreadName(size_t thread) {
   return {{"name", "thread_name"},
@@ -31,15 +33,16 @@ Json ThreadName(size_t thread) {
           {"args", {{"name", thread == 0 ? "thread 0 (main)" : absl::StrCat("thread ", thread)}}}};
 }
 
-Json Complete(const TraceEvent& event, uint64_t start, size_t thread) {
+Json Complete(const TraceEvent& event, const Trace::Timeline& timeline, size_t thread) {
+  const double begin = timeline.Microseconds(event.begin), end = timeline.Microseconds(event.end);
   Json args = {{"position", event.position}};
   if (event.layer != TraceEvent::kNoLayer) args["layer"] = event.layer;
   return {{"name", TraceOpName(event.op)},
           {"ph", "X"},
           {"pid", kProcess},
           {"tid", thread},
-          {"ts", Microseconds(event.begin - start)},
-          {"dur", Microseconds(event.end - event.begin)},
+          {"ts", Rounded(begin)},
+          {"dur", Rounded(end - begin)},
           {"args", args}};
 }
 
@@ -75,6 +78,7 @@ class Output {
 }  // namespace
 
 absl::Status WriteTrace(const Trace& trace, AtomicFile* file) {
+  const Trace::Timeline timeline = trace.timeline();
   Output out(file);
   uint64_t dropped = 0;
   for (const TraceRing& ring : trace.rings()) dropped += ring.dropped();
@@ -86,7 +90,7 @@ absl::Status WriteTrace(const Trace& trace, AtomicFile* file) {
     std::vector<TraceEvent> events = trace.rings()[thread].Events();
     std::ranges::stable_sort(events, Before);
     for (size_t i = 0; i < events.size() && status.ok(); ++i)
-      status = out.Append(absl::StrCat(",\n", Complete(events[i], trace.start(), thread).dump()));
+      status = out.Append(absl::StrCat(",\n", Complete(events[i], timeline, thread).dump()));
   }
   if (status.ok()) status = out.Append("\n]}\n");
   if (status.ok()) status = out.Flush();

@@ -31,9 +31,9 @@ for thread in range(threads):
     found = []
     for e in mine:
         end = e["ts"] + e["dur"]
-        while stack and e["ts"] >= stack[-1][1] - 1e-4:
+        while stack and e["ts"] >= stack[-1][1] - 1e-3:
             stack.pop()
-        assert not stack or end <= stack[-1][1] + 1e-4, ("does not nest", stack[-1], e)
+        assert not stack or end <= stack[-1][1] + 1e-3, ("does not nest", stack[-1], e)
         above = [name for name, _ in stack]
         layer = e["args"].get("layer")
         if e["name"] == "pass":
