@@ -109,7 +109,7 @@ class ThreadPool {
  private:
   using Erased = void (*)(void* context, const Worker& worker);
   void RunErased(Erased body, void* context);
-  void WorkerLoop(size_t index, int core);  // core < 0: any
+  void WorkerLoop(size_t index, int core, Pinning pinning);  // core < 0: any
   Worker WorkerFor(size_t index);
 
   Trace* const trace_;

@@ -81,10 +81,10 @@ class StartupBenchmark {
     Row(cold_, Median(cold_.read) + kColdSeconds, &out);
     absl::StrAppendFormat(
         &out,
-        "\nsteady: a prompt of %s in %.2f ms, a new one in %.2f ms; medians of %d rounds\n"
+        "\nsteady: a prompt of %s in %.2f ms, a new one in %.2f ms; medians of %d %s\n"
         "at most: warm, the prompt and %.0f new tokens; cold, read() and %.0f ms\n",
-        FormatTokens(prompt_), 1e3 * prefill, 1e3 * token, warm_.first.size(), kWarmTokens,
-        1e3 * kColdSeconds);
+        FormatTokens(prompt_), 1e3 * prefill, 1e3 * token, warm_.first.size(),
+        warm_.first.size() == 1 ? "round" : "rounds", kWarmTokens, 1e3 * kColdSeconds);
     return out;
   }
 
