@@ -128,7 +128,9 @@ void ThreadPool::RunErased(Erased body, void* context) {
 }
 
 ThreadPool::Worker ThreadPool::WorkerFor(size_t index) {
-  return Worker(index, threads(), &inside_, trace_ == nullptr ? nullptr : &trace_->ring(index));
+  TraceRing* const ring = trace_ == nullptr ? nullptr : &trace_->ring(index);
+  if (ring != nullptr) ring->Mark();
+  return Worker(index, threads(), &inside_, ring);
 }
 
 void ThreadPool::WorkerLoop(size_t index, int core, Pinning pinning) {

@@ -110,7 +110,7 @@ class ThreadPool {
   using Erased = void (*)(void* context, const Worker& worker);
   void RunErased(Erased body, void* context);
   void WorkerLoop(size_t index, int core, Pinning pinning);  // core < 0: any
-  Worker WorkerFor(size_t index);
+  Worker WorkerFor(size_t index);                            // of a region that begins
 
   Trace* const trace_;
   std::mutex running_;

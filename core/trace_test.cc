@@ -16,6 +16,7 @@ TEST(TraceTest, AScopeIsAnEventWithItsPlace) {
   Trace trace(/*threads=*/2, /*events_per_thread=*/8);
   TraceRing& ring = trace.ring(1);
   ring.SetPosition(7);
+  ring.Mark();
   {
     const TraceScope pass(&ring, TraceOp::kPass);
     ring.SetLayer(3);
@@ -57,7 +58,7 @@ TEST(TraceTest, TheOldestGoWhenItIsFull) {
     TraceRing ring(kCapacity);
     for (size_t i = 0; i < count; ++i) {
       ring.SetPosition(i);
-      ring.Add(TraceOp::kEmbed, TraceTicks());
+      ring.Add(TraceOp::kEmbed, ring.mark());
     }
     const std::vector<TraceEvent> events = ring.Events();
     const size_t kept = count < kCapacity ? count : kCapacity;

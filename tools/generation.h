@@ -56,7 +56,10 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
   Stopwatch since_last;
   while (stats->new_tokens < max_tokens) {
     const auto sample = [&] {
-      if (trace != nullptr) trace->SetPosition(session.position());
+      if (trace != nullptr) {
+        trace->SetPosition(session.position());
+        trace->Mark();
+      }
       const TraceScope traced(trace, TraceOp::kSample);
       return sampler.Sample(session.logits(), {.tokens = tokens, .step = stats->new_tokens});
     };
