@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/trace.h"
 #include "models/atomic_file.h"
@@ -95,6 +96,11 @@ absl::Status WriteTrace(const Trace& trace, AtomicFile* file) {
   if (status.ok()) status = out.Append("\n]}\n");
   if (status.ok()) status = out.Flush();
   return status.ok() ? file->Commit() : status;
+}
+
+absl::Status WriteTrace(const Trace& trace, const std::string& path) {
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
+  return file.ok() ? WriteTrace(trace, &*file) : file.status();
 }
 
 }  // namespace tvl

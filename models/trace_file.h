@@ -2,6 +2,8 @@
 #ifndef TVL_MODELS_TRACE_FILE_H_
 #define TVL_MODELS_TRACE_FILE_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "core/trace.h"
 #include "models/atomic_file.h"
@@ -13,6 +15,8 @@ namespace tvl {
 // events the rings have dropped, as otherData.dropped_events. Then commits. The pool must be at
 // rest. Errors as AtomicFile.
 absl::Status WriteTrace(const Trace& trace, AtomicFile* file);
+// The same to the file `path`.
+absl::Status WriteTrace(const Trace& trace, const std::string& path);
 
 }  // namespace tvl
 
