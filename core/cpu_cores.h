@@ -17,6 +17,10 @@ size_t DefaultThreadCount();
 // does not let a program choose (macOS).
 std::vector<int> CoresByPreference();
 
+// The number of the hardware thread that the calling thread runs on now; -1 where the system does
+// not say.
+int CurrentCore();
+
 // Keeps the thread that makes it on one of CoresByPreference(). The end, on whatever thread, gives
 // that thread back the cores that it had.
 class CorePin {

@@ -147,6 +147,8 @@ size_t DefaultThreadCount() {
 
 std::vector<int> CoresByPreference() { return internal::RankCores("/sys", AllowedCpus(0)).order; }
 
+int CurrentCore() { return sched_getcpu(); }
+
 CorePin::CorePin(int core) : thread_(gettid()), before_(AllowedCpus(0)) {
   ok_ = !before_.empty() && Allow(0, {core});
 }

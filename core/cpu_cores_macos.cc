@@ -30,6 +30,8 @@ size_t DefaultThreadCount() {
 // supported on Apple Silicon.
 std::vector<int> CoresByPreference() { return {}; }
 
+int CurrentCore() { return -1; }
+
 CorePin::CorePin(int) {}
 CorePin::~CorePin() = default;
 

@@ -41,6 +41,14 @@ TEST(CorePinTest, EndsOnAnotherThread) {
   EXPECT_EQ(CoresByPreference(), before);
 }
 
+TEST(CurrentCoreTest, IsThePinned) {
+  for (const int core : CoresByPreference()) {
+    const CorePin pin(core);
+    EXPECT_EQ(CurrentCore(), core);
+  }
+  EXPECT_GE(CurrentCore(), -1);
+}
+
 TEST(CorePinTest, CoresThatAreNone) {
   const std::vector<int> before = CoresByPreference();
   for (const int core : {1023, 1000000, -1}) {

@@ -43,6 +43,16 @@ class KvCache {
                       head_dim_, static_cast<uint32_t>(capacity_));
   }
 
+  // Calls f(span) for the parts of the cache that hold the first `positions`: layer by layer, head by
+  // head, each as KvSlot::ForEachPart. Written to another cache of the same model and type, whatever
+  // its capacity, they make it hold the same.
+  template <typename F>
+  void ForEachPart(size_t positions, F&& f) const {
+    for (size_t layer = 0; layer < n_layers_; ++layer) {
+      for (size_t head = 0; head < n_kv_heads_; ++head) Slot(layer, head).ForEachPart(positions, f);
+    }
+  }
+
   // Forgets the positions from `position` on. Only the values that a product over the remaining
   // prefix would still read (up to the next multiple of 4) have to be cleared; the rest is
   // overwritten before it is read.

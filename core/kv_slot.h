@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -86,6 +87,21 @@ struct KvSlot {
   // Blocks of dimensions that share a scale, and the panels of V that are in one.
   size_t value_blocks() const { return (head_dim + kQuantBlock - 1) / kQuantBlock; }
   static constexpr size_t kPanelsPerBlock = kQuantBlock / kPanelRows;
+
+  // Calls f(span) for the parts of the slot that hold the first n positions, in a fixed order: their
+  // keys in whole panels, and their values up to the next multiple of 4.
+  template <typename F>
+  void ForEachPart(size_t n, F&& f) const {
+    const size_t columns = RoundUp(n, kDotChains);
+    f(std::span(keys, PanelCount(n) * key_panel_bytes()));
+    for (size_t panel = 0; panel < PanelCount(head_dim); ++panel) {
+      f(std::span(values + panel * value_panel_bytes(),
+                  value_panel_bytes() / capacity * columns));
+    }
+    if (value_scales == nullptr) return;
+    for (size_t block = 0; block < value_blocks(); ++block)
+      f(std::as_writable_bytes(std::span(value_scales + block * capacity, columns)));
+  }
 
   // The first n positions, as operands of a product.
   TileMatrix Keys(size_t n) const { return DenseTileMatrix(keys, key_type(), n, head_dim); }

@@ -48,9 +48,14 @@ class MappedFile {
   // Page-aligned. Valid as long as this object or what it was moved to.
   std::span<const std::byte> bytes() const { return {mapping_.data(), mapping_.size()}; }
 
+  // Whether ResidentBytes tells the truth. Of a file that the user neither owns nor may write,
+  // Linux says that all of it is in memory.
+  bool residency_known() const { return residency_known_; }
+
  private:
-  MappedFile(internal::Mapping mapping, const std::string& path);
+  MappedFile(internal::Mapping mapping, const std::string& path, bool residency_known);
   internal::Mapping mapping_;
+  bool residency_known_;
   std::unique_ptr<internal::ListedMapping, internal::Unlist> listed_;
 };
 

@@ -89,8 +89,10 @@ struct Descriptor {
 
 }  // namespace
 
-MappedFile::MappedFile(internal::Mapping mapping, const std::string& path)
-    : mapping_(std::move(mapping)), listed_(internal::List(mapping_, path)) {}
+MappedFile::MappedFile(internal::Mapping mapping, const std::string& path, bool residency_known)
+    : mapping_(std::move(mapping)),
+      residency_known_(residency_known),
+      listed_(internal::List(mapping_, path)) {}
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   // O_NONBLOCK so that a named pipe is refused below instead of waiting for a writer.
@@ -109,7 +111,9 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   const size_t bytes = static_cast<size_t>(info.st_size);
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
-  return MappedFile(internal::Mapping(address, bytes), path);
+  const bool residency_known =
+      geteuid() == 0 || geteuid() == info.st_uid || access(path.c_str(), W_OK) == 0;
+  return MappedFile(internal::Mapping(address, bytes), path, residency_known);
 }
 
 absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {

@@ -9,6 +9,7 @@
 
 #include "core/cpu_cores.h"
 #include "core/fp_environment.h"
+#include "core/trace.h"
 #include "gtest/gtest.h"
 
 #if defined(__x86_64__)
@@ -35,6 +36,38 @@ TEST(ThreadPoolTest, EveryThreadRunsTheBodyOnce) {
       ASSERT_EQ(runs, std::vector<int>(threads, 1));
     }
   }
+}
+
+// Threads start apart, and are free as soon as they run.
+TEST(ThreadPoolTest, UnpinnedThreadsMayRunAnywhere) {
+  const std::vector<int> all = CoresByPreference();
+  for (const size_t threads : kThreadCounts) {
+    ThreadPool pool(threads);
+    std::vector<std::vector<int>> allowed(threads);
+    pool.Run([&](const Worker& worker) { allowed[worker.index()] = CoresByPreference(); });
+    EXPECT_EQ(allowed, std::vector<std::vector<int>>(threads, all));
+    EXPECT_FALSE(pool.pinned());
+  }
+}
+
+// Each thread's waiting is in its ring: at every Sync, and the caller's at the end of a region.
+TEST(ThreadPoolTest, TracesItsWaits) {
+  for (const size_t threads : kThreadCounts) {
+    Trace trace(threads, /*events_per_thread=*/16);
+    ThreadPool pool(threads, Pinning::kOff, &trace);
+    pool.Run([&](const Worker& worker) {
+      ASSERT_EQ(worker.trace(), &trace.ring(worker.index()));
+      worker.Sync();
+    });
+    pool.Run([](const Worker&) {});
+    for (size_t thread = 0; thread < threads; ++thread) {
+      const std::vector<TraceEvent> events = trace.ring(thread).Events();
+      EXPECT_EQ(events.size(), threads == 1 ? 0u : thread == 0 ? 3u : 1u);
+      for (const TraceEvent& event : events) EXPECT_EQ(event.op, TraceOp::kWait);
+    }
+  }
+  ThreadPool pool(2);
+  pool.Run([](const Worker& worker) { EXPECT_EQ(worker.trace(), nullptr); });
 }
 
 TEST(ThreadPoolTest, TheCallerIsWorkerZero) {

@@ -37,8 +37,10 @@
 #include "core/run_state.h"
 #include "core/thread_pool.h"
 #include "core/token.h"
+#include "core/trace.h"
 #include "models/llama.h"
 #include "models/tvl_reader.h"
+#include "models/weight_memory.h"
 
 namespace tvl {
 
@@ -191,6 +193,8 @@ class Session {
 struct EngineOptions {
   size_t threads = 0;               // 0: ThreadsFor(the model)
   Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
+  MemoryOptions memory = {};        // how the weights come into memory
+  size_t trace_events = 0;          // what Engine::trace keeps of each thread; 0: no trace
   // Called with the parsed file before the threads are started, to choose them by the model.
   std::function<void(const TvlReader&, EngineOptions*)> adjust = nullptr;
 };
@@ -211,8 +215,8 @@ class Engine {
   using View = TvlReader::View;
   using SessionType = Session<K, View>;
 
-  // Maps a .tvl file and uses it in place. Errors name the file, the field, what was expected and
-  // what was found.
+  // Maps a .tvl file and uses it in place (or a copy: MemoryOptions::huge_pages). Errors name the
+  // file, the field, what was expected and what was found.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& path,
                                                       const EngineOptions& options) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
@@ -220,6 +224,7 @@ class Engine {
     std::unique_ptr<Engine> engine(new Engine);
     engine->file_ = *std::move(file);
     if (absl::Status s = engine->Start(engine->file_->bytes(), path, options); !s.ok()) return s;
+    if (engine->memory_.copied_bytes() > 0) engine->file_.reset();
     return engine;
   }
 
@@ -236,6 +241,9 @@ class Engine {
   const TvlReader& reader() const { return *reader_; }
   size_t threads() const { return pool_->threads(); }
   bool pinned() const { return pool_->pinned(); }
+  const WeightMemory& memory() const { return memory_; }
+  // Null unless EngineOptions::trace_events. For WriteTrace (models/trace_file.h).
+  Trace* trace() { return trace_ ? &*trace_ : nullptr; }
   // For other work on the same threads, between the passes of the sessions.
   ThreadPool& pool() { return *pool_; }
 
@@ -253,17 +261,21 @@ class Engine {
     reader_ = *std::move(reader);
     if (options.adjust) options.adjust(*reader_, &options);
     const size_t threads = options.threads == 0 ? ThreadsFor(*reader_) : options.threads;
+    if (options.trace_events > 0) trace_.emplace(threads, options.trace_events);
     try {
-      pool_.emplace(threads, options.pinning);
+      pool_.emplace(threads, options.pinning, trace());
     } catch (const std::system_error& error) {
       return absl::ResourceExhaustedError(
           absl::StrCat("cannot start ", threads, " threads: ", error.what()));
     }
-    return absl::OkStatus();
+    const bool residency_known = !file_ || file_->residency_known();
+    return memory_.Prepare(options.memory, residency_known, *pool_, &*reader_);
   }
 
   std::optional<MappedFile> file_;
+  WeightMemory memory_;  // of those bytes
   std::optional<TvlReader> reader_;
+  std::optional<Trace> trace_;
   std::optional<ThreadPool> pool_;
 };
 

@@ -21,6 +21,7 @@
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "core/token.h"
+#include "core/trace.h"
 
 namespace tvl {
 
@@ -79,18 +80,28 @@ class Llama {
       return {(!IsQuantized(w.type) || ...), (IsQuantized(w.type) || ...)};
     }
 
+    TraceScope Traced(TraceOp op) const { return TraceScope(worker.trace(), op); }
+
     void Run(Logits logits) {
+      if (worker.trace() != nullptr) worker.trace()->SetPosition(position);
+      const TraceScope traced = Traced(TraceOp::kPass);
       Embed();
       worker.Sync();
-      for (size_t layer = 0; layer < c().n_layers; ++layer) {
-        AttentionBlock(layer, llama.model_.layer(layer));
-        FeedForwardBlock(llama.model_.layer(layer));
-      }
+      for (size_t layer = 0; layer < c().n_layers; ++layer) RunLayer(layer);
+      if (worker.trace() != nullptr) worker.trace()->SetNoLayer();
       Classify(logits);
+    }
+
+    void RunLayer(size_t layer) {
+      if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
+      const TraceScope traced = Traced(TraceOp::kLayer);
+      AttentionBlock(layer, llama.model_.layer(layer));
+      FeedForwardBlock(llama.model_.layer(layer));
     }
 
     // Also the sines and cosines of every position, once for all layers.
     void Embed() {
+      const TraceScope traced = Traced(TraceOp::kEmbed);
       const TileMatrix embedding = llama.model_.embedding();
       const std::span<const float> inv_freq = llama.model_.rope_inv_freq();
       const auto [begin, end] = worker.Share(tokens.size());
@@ -123,6 +134,7 @@ class Llama {
 
     // The normed residual stream of all tokens, as weights of these types take it.
     Activations Normed(std::span<const float> weight, Wanted wanted) {
+      const TraceScope traced = Traced(TraceOp::kNorm);
       if (decoding()) return NormedToken(0, weight, wanted);
       ForBatches([&](size_t t, size_t count) {
         for (size_t i = 0; i < count; ++i) {
@@ -154,6 +166,7 @@ class Llama {
     Activations Attended(const TileMatrix& wo) {
       const bool quantized = IsQuantized(wo.type);
       if (!quantized && (decoding() || kB == 1)) return {{s.att.data, s.att.stride}, {}};
+      const TraceScope traced = Traced(TraceOp::kNorm);
       if (decoding()) {
         const QuantizedRows quants = s.att_quants.From(worker.index());
         K::QuantizeActivations(s.att.Row(0), c().q_dim(), quants);
@@ -202,7 +215,8 @@ class Llama {
     }
 
     // x += w * y, each thread for the rows that it multiplies.
-    void AddToResidual(const TileMatrix& w, const Activations& y) {
+    void AddToResidual(const TileMatrix& w, const Activations& y, TraceOp op) {
+      const TraceScope traced = Traced(op);
       Multiply<1>({{w, s.delta}}, y, tokens.size());
       const auto [begin, end] = worker.Share(Units(w));
       const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
@@ -213,8 +227,19 @@ class Llama {
 
     void AttentionBlock(size_t layer, const LayerView& w) {
       const Activations xn = Normed(w.attention_norm, WantedBy(w.wq, w.wk, w.wv));
-      Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+      {
+        const TraceScope traced = Traced(TraceOp::kQkv);
+        Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+      }
       worker.Sync();
+      AppendAndAttend(layer);
+      worker.Sync();
+      AddToResidual(w.wo, Attended(w.wo), TraceOp::kWo);
+      worker.Sync();
+    }
+
+    void AppendAndAttend(size_t layer) {
+      const TraceScope traced = Traced(TraceOp::kAttention);
       if (decoding()) {
         const auto [begin, end] = worker.Share(c().n_kv_heads);
         for (size_t head = begin; head < end; ++head) {
@@ -232,9 +257,6 @@ class Llama {
           AttendGroup(layer, i / parts, begin, std::min(together, tokens.size() - begin));
         }
       }
-      worker.Sync();
-      AddToResidual(w.wo, Attended(w.wo));
-      worker.Sync();
     }
 
     // Rotates a head of token t from `in` to `out`; dimensions beyond rope_dims pass through.
@@ -297,8 +319,16 @@ class Llama {
     // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
     // cache.
     void FeedForwardBlock(const LayerView& w) {
+      const Activations xn = Normed(w.ffn_norm, WantedBy(w.w13.first));
+      GateUp(w, xn);
+      worker.Sync();
+      AddToResidual(w.w2, Gated(), TraceOp::kW2);
+      worker.Sync();
+    }
+
+    void GateUp(const LayerView& w, const Activations& xn) {
+      const TraceScope traced = Traced(TraceOp::kGateUp);
       const TileMatrix& gate = w.w13.first;
-      const Activations xn = Normed(w.ffn_norm, WantedBy(gate));
       const auto [begin, end] = worker.Share(Units(gate));
       for (size_t unit = begin; unit < end; ++unit) {
         const TileMatrix g = UnitOf(gate, unit), u = UnitOf(w.w13.second, unit);
@@ -308,9 +338,6 @@ class Llama {
           GateUnitOfChunk(unit, g, u, IsQuantized(w.w2.type), xn);
         }
       }
-      worker.Sync();
-      AddToResidual(w.w2, Gated());
-      worker.Sync();
     }
 
     void GateUnit(size_t unit, const TileMatrix& g, const TileMatrix& u, bool quantized,
@@ -351,6 +378,7 @@ class Llama {
 
     void Classify(Logits logits) {
       if (logits == Logits::kNone) return;
+      const TraceScope traced = Traced(TraceOp::kClassifier);
       const TileMatrix classifier = llama.model_.classifier();
       const std::span<const float> weight = llama.model_.final_norm();
       const Wanted wanted = WantedBy(classifier);

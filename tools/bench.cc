@@ -17,6 +17,7 @@
 #include "core/kv_cache.h"
 #include "models/atomic_file.h"
 #include "tools/bench_report.h"
+#include "tools/bench_startup.h"
 #include "tools/benchmark.h"
 #include "tools/command.h"
 #include "tools/machine.h"
@@ -44,8 +45,15 @@ struct Options {
   bool pin = false;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   KvType kv_type = SessionOptions().kv_type;
+  MemoryOptions memory;
   std::string json;
   bool tune = false;
+  bool startup = false;
+
+  EngineOptions Engine(uint64_t with_threads) const {
+    return {
+        .threads = with_threads, .pinning = pin ? Pinning::kOn : Pinning::kOff, .memory = memory};
+  }
 };
 
 std::string MachineName() {
@@ -75,8 +83,7 @@ void FitContext(uint64_t context, Options* options) {
 absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progress, uint64_t done,
                             BenchReport* report) {
   const Stopwatch loading;
-  auto engine = OpenModel<SelectedKernel>(
-      options.model, {.threads = threads, .pinning = options.pin ? Pinning::kOn : Pinning::kOff});
+  auto engine = OpenModel<SelectedKernel>(options.model, options.Engine(threads));
   if (!engine.ok()) return engine.status();
   auto session =
       (*engine)->NewSession({.prefill_chunk = options.prefill_chunk, .kv_type = options.kv_type});
@@ -158,6 +165,12 @@ absl::Status RunTune(const std::string& model) {
 
 absl::Status Run(Options options) {
   if (options.tune) return RunTune(options.model);
+  if (options.startup) {
+    return RunStartup({.model = options.model,
+                       .prompt = options.prompts[0],
+                       .rounds = options.rounds,
+                       .engine = options.Engine(options.threads.empty() ? 0 : options.threads[0])});
+  }
   const absl::StatusOr<uint64_t> context = ContextOf(options.model);
   if (!context.ok()) return context.status();
   // Before minutes are spent on what cannot be written.
@@ -218,13 +231,19 @@ void AddBench(CLI::App& app, Action* action) {
       "this CPU, backend,\n"
       "and size of model.\n"
       "\n"
+      "--startup measures the way to the first token, again and again from the start: with the "
+      "file in memory (warm), and\n"
+      "after the system was asked to drop it (cold), beside the time to read() it. Of lists it "
+      "takes the first.\n"
+      "\n"
       "Examples:\n"
       "  tvl bench\n"
+      "  tvl bench --startup -m stories15M.tvl --prompt 1\n"
       "  tvl bench --tune -m stories15M.tvl\n"
       "  tvl bench -m stories15M.tvl --threads 1,2,4 --prompt 16,200 --generate 50 --json "
       "bench.json");
   AddModel(*sub, &options->model);
-  const std::vector<const CLI::Option*> measured = {
+  std::vector<const CLI::Option*> measured = {
       AddCounts(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,
                 "Numbers of threads (default: 1, and one per performance core)"),
       AddCounts(*sub, "-p,--prompt", 1, kMaxPositions, &options->prompts,
@@ -235,6 +254,12 @@ void AddBench(CLI::App& app, Action* action) {
       AddPin(*sub, &options->pin),
       AddFileName(*sub, "--json", &options->json, "Also write the results to this file"),
   };
+  const CLI::Option* generate = measured[2];
+  const CLI::Option* json = measured[5];
+  for (const CLI::Option* option : AddMemory(*sub, &options->memory)) measured.push_back(option);
+  const CLI::Option* startup =
+      sub->add_flag("--startup", options->startup, "Measure the way to the first token instead");
+  measured.push_back(startup);
   const CLI::Option* tune =
       sub->add_flag("--tune", options->tune, "Find and keep the best number of threads instead");
   AddPrefillChunk(*sub, &options->prefill_chunk);
@@ -244,6 +269,10 @@ void AddBench(CLI::App& app, Action* action) {
     for (const CLI::Option* option : measured) {
       if (tune->count() > 0 && option->count() > 0)
         throw CLI::ExcludesError("--tune", option->get_name());
+    }
+    for (const CLI::Option* option : {generate, json}) {
+      if (startup->count() > 0 && option->count() > 0)
+        throw CLI::ExcludesError("--startup", option->get_name());
     }
     *action = [options] { return Run(*options); };
   });

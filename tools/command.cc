@@ -99,6 +99,20 @@ CLI::Option* AddPin(CLI::App& app, bool* pin) {
       "--pin", *pin, "Keep each thread on a core of its own, performance cores first (Linux only)");
 }
 
+std::vector<const CLI::Option*> AddMemory(CLI::App& app, MemoryOptions* memory) {
+  return {
+      app.add_flag("--populate", memory->populate,
+                   "Read and map all of the model's file before the first pass"),
+      app.add_flag("--mlock", memory->lock,
+                   "Keep the model in memory until the end (see 'ulimit -l')"),
+      app.add_flag("--huge-pages", memory->huge_pages,
+                   "Compute with a copy of the model in pages of 2 MB, where the system has them"),
+      app.add_flag_callback(
+          "--no-read-ahead", [memory] { memory->read_ahead = false; },
+          "Read of the file only what is needed, when it is needed"),
+  };
+}
+
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {
   AddCount(app, "--prefill-chunk", 1, kMaxPositions, tokens,
            absl::StrCat("Tokens of the prompt that run at a time; changes no result (default: ",

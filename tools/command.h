@@ -10,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "core/kv_slot.h"
+#include "models/weight_memory.h"
 
 namespace tvl {
 
@@ -56,6 +57,8 @@ void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default
 CLI::Option* AddCounts(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
                        std::vector<uint64_t>* values, const std::string& help);
 CLI::Option* AddPin(CLI::App& app, bool* pin);
+// --populate, --mlock, --huge-pages, --no-read-ahead.
+std::vector<const CLI::Option*> AddMemory(CLI::App& app, MemoryOptions* memory);
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
 void AddKvType(CLI::App& app, KvType* type);
 

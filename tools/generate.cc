@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
+#include "core/trace.h"
+#include "models/atomic_file.h"
+#include "models/trace_file.h"
 #include "samplers/standard_chain.h"
 #include "tools/command.h"
 #include "tools/generation.h"
@@ -32,12 +37,17 @@ struct Options {
   uint64_t max_tokens = 256;
   uint64_t threads = 0;
   bool pin = false;
+  MemoryOptions memory;
   uint64_t prefill_chunk = SessionOptions().prefill_chunk;
   uint64_t context = 0;
   KvType kv_type = SessionOptions().kv_type;
   SamplingOptions sampling;
   bool stats = false;
+  std::string trace;
 };
+
+// Of each thread: 3 MB, hundreds of tokens of a model with a dozen layers.
+constexpr size_t kTraceEvents = size_t{1} << 17;
 
 // All of standard input, less one newline at its end, which `echo` and editors add.
 absl::StatusOr<std::string> ReadStandardInput() {
@@ -71,7 +81,9 @@ std::string Describe(const SamplingOptions& sampling) {
 absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& options,
                                                              std::string* why) {
   EngineOptions engine = {.threads = options.threads,
-                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff};
+                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
+                          .memory = options.memory,
+                          .trace_events = options.trace.empty() ? 0 : kTraceEvents};
   *why = "as asked";
   engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
     if (choice->threads != 0) return;
@@ -130,11 +142,27 @@ absl::Status Run(const Options& options) {
     if (!input.ok()) return input.status();
     prompt = *std::move(input);
   }
+  // Before it is too late to say that it cannot be written.
+  std::optional<AtomicFile> trace_file;
+  if (!options.trace.empty()) {
+    if (!options.model.empty() && SameFile(options.trace, options.model)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.trace, ": the trace would replace the model"));
+    }
+    absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.trace);
+    if (!file.ok()) return file.status();
+    trace_file.emplace(*std::move(file));
+  }
   const Stopwatch loading;
   std::string why;
   auto engine = Open(options, &why);
   if (!engine.ok()) return engine.status();
   if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
+  if (const uint64_t copied = (*engine)->memory().copied_bytes(); copied > 0) {
+    PrintNote(absl::StrCat("tvl: copied the model's ", FormatBytes(copied), " into memory, ",
+                           FormatBytes((*engine)->memory().huge_page_bytes()),
+                           " of it in huge pages\n"));
+  }
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
@@ -155,13 +183,17 @@ absl::Status Run(const Options& options) {
   };
   StandardChain sampler = MakeStandardChain(options.sampling);
   GenerationStats stats;
-  const auto stop =
-      Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink, &stats);
+  Trace* trace = (*engine)->trace();
+  const auto stop = Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink,
+                             &stats, trace == nullptr ? nullptr : &trace->ring(0));
   if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
   if (absl::Status s = Print("\n"); !s.ok()) return s;
   if (stop.ok() && *stop == StopReason::kContextEnd) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
                            session->context() == 1 ? " position" : " positions", ")\n"));
+  }
+  if (trace_file) {
+    if (absl::Status s = WriteTrace(*trace, &*trace_file); !s.ok()) return s;
   }
   if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
@@ -186,6 +218,11 @@ void AddGenerate(CLI::App& app, Action* action) {
       "been "
       "run.\n"
       "\n"
+      "By default the model's file is mapped, and a thread reads it just ahead of the first pass. "
+      "--populate waits for all\n"
+      "of it first, --mlock keeps it in memory as well, --huge-pages takes as much memory again "
+      "as the file.\n"
+      "\n"
       "Examples:\n"
       "  tvl generate\n"
       "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
@@ -200,6 +237,7 @@ void AddGenerate(CLI::App& app, Action* action) {
            "New tokens to write at most (default: 256)");
   AddThreads(*sub, &options->threads);
   AddPin(*sub, &options->pin);
+  AddMemory(*sub, &options->memory);
   AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
   AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,
@@ -217,6 +255,8 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddPrefillChunk(*sub, &options->prefill_chunk);
   AddKvType(*sub, &options->kv_type);
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
+  AddFileName(*sub, "--trace", &options->trace,
+              "Write what each thread did when to this file, for chrome://tracing or Perfetto");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

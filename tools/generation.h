@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "core/sampler.h"
 #include "core/token.h"
+#include "core/trace.h"
 #include "models/tokenizer/tokenizer.h"
 #include "tools/units.h"
 
@@ -37,7 +38,8 @@ struct GenerationStats {
 template <typename SessionType, Sampler S, typename Sink>
 absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& tokenizer,
                                     std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
-                                    Sink&& sink, GenerationStats* stats) {
+                                    Sink&& sink, GenerationStats* stats,
+                                    TraceRing* trace = nullptr) {
   *stats = GenerationStats();
   const size_t before = session.position();
   const Stopwatch start;
@@ -53,8 +55,15 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
   tokens.reserve(prompt.size() + room);
   Stopwatch since_last;
   while (stats->new_tokens < max_tokens) {
-    const TokenId token =
-        sampler.Sample(session.logits(), {.tokens = tokens, .step = stats->new_tokens});
+    const auto sample = [&] {
+      if (trace != nullptr) {
+        trace->SetPosition(session.position());
+        trace->Mark();
+      }
+      const TraceScope traced(trace, TraceOp::kSample);
+      return sampler.Sample(session.logits(), {.tokens = tokens, .step = stats->new_tokens});
+    };
+    const TokenId token = sample();
     if (tokenizer.IsEnd(token)) return StopReason::kEndToken;
     const TokenId previous = tokens.empty() ? -1 : tokens.back();
     tokens.push_back(token);

@@ -1,13 +1,19 @@
 // tvl inspect: what is in a .tvl file, and what running it will take.
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "backends/selected.h"
 #include "core/kv_cache.h"
 #include "core/mapped_file.h"
@@ -27,6 +33,7 @@ namespace {
 struct Options {
   std::string path;
   bool predict = false;
+  bool residency = false;
 };
 
 const char* KindName(TokenizerKind kind) {
@@ -166,6 +173,66 @@ void Predict(const TvlReader& reader, std::string* out) {
                    ": page cache of the file, full KV cache, activations"));
 }
 
+// Part of a file, and how much of it is in memory.
+class Residency {
+ public:
+  explicit Residency(const TvlReader& reader) : file_(reader.bytes()) {}
+
+  // `bytes` from `offset` on.
+  void Add(uint64_t offset, uint64_t bytes) {
+    bytes_ += bytes;
+    resident_ += ResidentBytes(file_.subspan(offset, bytes));
+  }
+  std::string Describe() const {
+    return absl::StrFormat(
+        "%s of %s (%.0f%%)", FormatBytes(resident_), FormatBytes(bytes_),
+        bytes_ == 0 ? 100.0 : 100.0 * static_cast<double>(resident_) / static_cast<double>(bytes_));
+  }
+
+ private:
+  std::span<const std::byte> file_;
+  uint64_t bytes_ = 0;
+  uint64_t resident_ = 0;
+};
+
+// The layer of "layers.N.name", or n_layers for a tensor that is of none.
+size_t LayerOf(const TensorInfo& tensor, size_t n_layers) {
+  constexpr absl::string_view kPrefix = "layers.";
+  absl::string_view name = tensor.name;
+  size_t layer = 0;
+  if (!absl::ConsumePrefix(&name, kPrefix)) return n_layers;
+  if (!absl::SimpleAtoi(name.substr(0, name.find('.')), &layer)) return n_layers;
+  return std::min(layer, n_layers);
+}
+
+void DescribeResidency(const TvlReader& reader, std::string* out) {
+  const size_t n_layers = reader.config().n_layers;
+  uint64_t first_tensor = reader.bytes().size();
+  Residency all(reader), head(reader), others(reader), embedding(reader), classifier(reader);
+  std::vector<Residency> layers(n_layers, Residency(reader));
+  all.Add(0, reader.bytes().size());
+  for (const TensorInfo& t : reader.tensors()) {
+    first_tensor = std::min(first_tensor, t.offset);
+    const size_t layer = LayerOf(t, n_layers);
+    Residency* part = &others;
+    if (layer < n_layers) part = &layers[layer];
+    if (t.name == "token_embedding") part = &embedding;
+    if (t.name == "classifier") part = &classifier;
+    part->Add(t.offset, t.data.size());
+  }
+  head.Add(0, first_tensor);
+  const bool tied = reader.config().tied_classifier;
+  absl::StrAppend(out, "\nIn memory now, by whole pages\n");
+  Row(out, "file", all.Describe());
+  Row(out, "head", absl::StrCat(head.Describe(), ": configuration, directory, tokenizer"));
+  if (!tied) Row(out, "embedding", embedding.Describe());
+  for (size_t layer = 0; layer < n_layers; ++layer)
+    Row(out, absl::StrCat("layer ", layer).c_str(), layers[layer].Describe());
+  Row(out, "classifier",
+      tied ? absl::StrCat(embedding.Describe(), ": the embedding, too") : classifier.Describe());
+  Row(out, "others", others.Describe());
+}
+
 absl::Status Run(const Options& options) {
   const std::string& path = options.path;
   absl::StatusOr<MappedFile> file = MappedFile::Open(path);
@@ -178,6 +245,7 @@ absl::Status Run(const Options& options) {
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);
   DescribeMemory(*reader, &out);
+  if (options.residency) DescribeResidency(*reader, &out);
   if (options.predict) Predict(*reader, &out);
   return Print(out);
 }
@@ -196,11 +264,17 @@ void AddInspect(CLI::App& app, Action* action) {
       "other things that of\n"
       "small ones.\n"
       "\n"
+      "--residency tells for each part of the file how much of it is in memory, that is in the "
+      "system's page cache. Where\n"
+      "the file is not the user's, Linux says that all of it is.\n"
+      "\n"
       "Example:\n"
       "  tvl inspect stories15M.tvl");
   AddFileName(*sub, "MODEL", &options->path, "A .tvl file")->required()->type_name("");
   sub->add_flag("--predict", options->predict,
                 "Estimate this machine's tokens per second and the memory that a run will need");
+  sub->add_flag("--residency", options->residency,
+                "Also tell how much of each layer is in memory now");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

@@ -18,6 +18,7 @@
 #include "backends/selected.h"
 #include "core/thread_pool.h"
 #include "core/tile.h"
+#include "core/trace.h"
 #include "gtest/gtest.h"
 #include "models/engine.h"
 #include "samplers/greedy.h"
@@ -89,12 +90,16 @@ TEST(CountingAllocatorTest, CountsOtherThreads) {
   EXPECT_GE(MemoryCalls(MemoryCall::kMalloc), 1u);
 }
 
-// (threads, pinning, sampling)
-class AllocTest : public ::testing::TestWithParam<std::tuple<size_t, Pinning, SamplingOptions>> {};
+// (threads, pinning, sampling, traced)
+class AllocTest
+    : public ::testing::TestWithParam<std::tuple<size_t, Pinning, SamplingOptions, bool>> {};
 
 TEST_P(AllocTest, NothingAfterTheFirstToken) {
-  const auto [threads, pinning, sampling] = GetParam();
-  auto engine = OpenModel<SelectedKernel>("", {.threads = threads, .pinning = pinning});
+  const auto [threads, pinning, sampling, traced] = GetParam();
+  // With room for some tokens only, so that the oldest make place.
+  const size_t trace_events = traced ? 1000 : 0;
+  auto engine = OpenModel<SelectedKernel>(
+      "", {.threads = threads, .pinning = pinning, .trace_events = trace_events});
   ASSERT_TRUE(engine.ok()) << engine.status();
   const auto tokenizer = OpenTokenizer((*engine)->reader());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
@@ -113,11 +118,17 @@ TEST_P(AllocTest, NothingAfterTheFirstToken) {
     first = false;
     return status;
   };
-  const auto stop = Generate(*session, *tokenizer, prompt, 100, sampler, sink, &stats);
+  Trace* trace = (*engine)->trace();
+  ASSERT_EQ(trace != nullptr, traced);
+  const auto stop = Generate(*session, *tokenizer, prompt, 100, sampler, sink, &stats,
+                             traced ? &trace->ring(0) : nullptr);
   StopCountingMemoryCalls();
   close(fd);
   ASSERT_TRUE(stop.ok()) << stop.status();
   EXPECT_GE(stats.new_tokens, 50u);
+  if (traced) {
+    EXPECT_GT(trace->ring(threads - 1).dropped(), 0u);
+  }
   for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
     const MemoryCall call = static_cast<MemoryCall>(i);
     EXPECT_EQ(MemoryCalls(call), 0u) << MemoryCallName(call);
@@ -160,7 +171,8 @@ INSTANTIATE_TEST_SUITE_P(All, AllocTest,
                                                                               .top_p = 0.95f,
                                                                               .min_p = 0.01f,
                                                                               .temperature = 0.8f,
-                                                                              .seed = 1})));
+                                                                              .seed = 1}),
+                                            ::testing::Bool()));
 
 }  // namespace
 }  // namespace tvl

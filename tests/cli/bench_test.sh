@@ -82,6 +82,27 @@ for option in "--threads 1" "--prompt 1" "--generate 1" "--rounds 1" "--pin" "--
   usage_error "--tune" --tune $option
 done
 
+# --startup: of a file, with and without its pages in memory; a table of two rows.
+cp -L models/pretrained/tales3M.tvl "$scratch/started.tvl"
+for options in "--rounds 1" "--rounds 2 --prompt 1 -t 2" "--rounds 1 --no-read-ahead --pin" "--rounds 1 --populate"; do
+  run $tvl bench --startup -m "$scratch/started.tvl" $options
+  expect_code 0
+  # Where the file system keeps its pages in memory, that is all there is to say.
+  grep -v "^tvl: the system kept .* of the file in memory when asked to drop it" "$err" >&2 && failed "expected no other note"
+  for state in warm cold; do
+    grep -qE "^$state( +[0-9]+\.[0-9]{2}){6}$" "$out" || failed "expected a row of a $state file"
+  done
+  grep -qE "^steady: a prompt of (16 tokens|1 token) in [0-9.]+ ms, a new one in [0-9.]+ ms; medians of [12] rounds?$" "$out" ||
+    failed "expected what a steady token takes"
+done
+run $tvl bench --startup
+expect_refused "--startup: expected a file that can be dropped from memory, found the embedded model"
+run $tvl bench --startup -m "$scratch/missing.tvl"
+expect_refused "missing.tvl"
+for option in "--generate 1" "--json x" "--tune"; do
+  usage_error "--startup" --startup $option
+done
+
 # Where the file cannot be written, that is said before anything is measured.
 run $tvl bench --json "$scratch/no_folder/bench.json"
 expect_refused "no_folder/bench.json: No such file"

@@ -114,6 +114,41 @@ expect_code 0
 run $tvl generate -n 2 --stats
 for row in "prefill  *1 token in" "decode  *1 token in"; do grep -q "^$row" "$err" || failed "expected on stderr: $row"; done
 
+# How the weights come into memory changes no text, of a file and of the embedded model.
+for options in "--populate" "--no-read-ahead" "--populate --no-read-ahead -t 2"; do
+  for model in "" "-m models/pretrained/tales3M.tvl"; do
+    run $tvl generate -p "Once upon a time" -n 20 $model $options
+    expect_code 0
+    expect_no_stderr
+    expect_stdout "$text"
+  done
+done
+run $tvl generate -m models/pretrained/tales3M.tvl -p "Once upon a time" -n 20 --huge-pages --populate
+expect_code 0
+expect_stdout "$text"
+expect_error "tvl: copied the model's 5.73 MB into memory, "
+grep -qE "memory, ([0-9.]+ MB|0 bytes) of it in huge pages$" "$err" || failed "expected it to say how much is in huge pages"
+# Memory that may be locked, and memory that may not: root may lock all, unless it is a sandbox's.
+ran="generate --mlock"
+(
+  ulimit -l unlimited 2>/dev/null || ulimit -l "$(ulimit -H -l)"
+  run $tvl generate -m models/pretrained/tales3M.tvl -p "Once upon a time" -n 20 --mlock
+  expect_code 0
+  expect_stdout "$text"
+  exit $((failures > 0))
+) || failures=$((failures + 1))
+(
+  ulimit -l 64
+  run $tvl generate -m models/pretrained/tales3M.tvl -p "Once upon a time" -n 20 --mlock
+  if [ "$code" = 0 ]; then
+    expect_stdout "$text"
+  else
+    expect_refused "tales3M.tvl: cannot lock it in memory: expected a limit of locked memory (RLIMIT_MEMLOCK) of "
+    expect_error "bytes at least, found 65536; raise it with 'ulimit -l "
+  fi
+  exit $((failures > 0))
+) || failures=$((failures + 1))
+
 # Models that are none.
 run $tvl generate -m "$scratch/missing.tvl"
 expect_refused "missing.tvl"

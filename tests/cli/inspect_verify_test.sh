@@ -30,6 +30,20 @@ run $tvl inspect $model
 expect_code 0
 grep -q "Estimate" "$out" && failed "expected no estimate unless asked for"
 
+# --residency: what has just been read is in memory, part by part.
+grep -q "layer 5" "$out" && failed "expected no layers unless asked for"
+cp -L $model "$scratch/resident.tvl"
+cat "$scratch/resident.tvl" >/dev/null
+run $tvl inspect --residency "$scratch/resident.tvl"
+expect_code 0
+expect_no_stderr
+expect_stdout_has "In memory now"
+grep -qE '^  file +5.73 MB of 5.73 MB \(100%\)$' "$out" || failed "expected all of the file"
+grep -qE '^  head +.* \(100%\): configuration, directory, tokenizer$' "$out" || failed "expected the head"
+grep -qE '^  classifier +786 kB of 786 kB \(100%\): the embedding, too$' "$out" || failed "expected the classifier"
+[ "$(grep -cE '^  layer [0-5] +[0-9.]+ kB of [0-9.]+ kB \(100%\)$' "$out")" = 6 ] || failed "expected six layers"
+run $tvl inspect $model
+
 # The offset that inspect gives for a tensor.
 offset_of() { awk -v name="$1" '$1 == name { gsub(",", "", $(NF - 1)); print $(NF - 1) }' "$out"; }
 wo=$(offset_of layers.2.wo)

@@ -135,6 +135,47 @@ std::string Name(const TestShape& s) {
   return absl::StrCat("dim ", s.dim, ", hidden ", s.hidden_dim, ", ", s.n_heads, " heads");
 }
 
+// However the weights come into memory: the same bits.
+TEST(EngineTest, MemoryChangesNoBit) {
+  for (const TestShape& shape : kShapes) {
+    const TempTvl file(TestModel(shape).source(), WeightType::kF16);
+    std::vector<Row> expected;
+    for (const MemoryOptions& memory :
+         {MemoryOptions{}, MemoryOptions{.read_ahead = false}, MemoryOptions{.populate = true},
+          MemoryOptions{.huge_pages = true}, MemoryOptions{.lock = true, .huge_pages = true}}) {
+      auto engine = TestEngine::Open(file.path(), {.threads = 2, .memory = memory});
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      EXPECT_EQ((*engine)->memory().copied_bytes(),
+                memory.huge_pages ? (*engine)->reader().bytes().size() : 0);
+      TestSession session = NewSession(**engine);
+      const std::vector<Row> rows = StepAll(session, std::vector<TokenId>{1, 2, 0, 1});
+      if (expected.empty()) expected = rows;
+      EXPECT_EQ(rows, expected) << Name(shape);
+    }
+  }
+}
+
+// What the first pass reads, in its order: all tensors but an untied embedding, as few ranges.
+TEST(EngineTest, ReadOrderIsThatOfThePass) {
+  for (const bool tied : {true, false}) {
+    const TempTvl file(TestModel({.tied = tied}).source(), WeightType::kQ4);
+    auto engine = TestEngine::Open(file.path(), {.threads = 1});
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    const TvlReader& reader = (*engine)->reader();
+    const auto ranges = ReadOrder(reader);
+    EXPECT_EQ(ranges.size(), tied ? 1u : 2u);
+    size_t bytes = 0;
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      bytes += ranges[i].size();
+      if (i > 0) {
+        EXPECT_LT(ranges[i - 1].data(), ranges[i].data());
+      }
+    }
+    EXPECT_GE(bytes, reader.BytesPerToken());
+    EXPECT_LT(bytes, reader.BytesPerToken() + 64 * reader.tensors().size());
+  }
+}
+
 TEST(EngineTest, ChunksChangeNoBit) {
   for (const TestShape& shape : kShapes) {
     for (const WeightType type : kWeightTypes) {
