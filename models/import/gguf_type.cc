@@ -1,0 +1,57 @@
+#include "models/import/gguf_type.h"
+
+#include <iterator>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace tvl {
+namespace {
+
+using enum GgufTensorType;
+using enum GgufKeeping;
+
+constexpr GgufTypeInfo kTypes[] = {
+    {kF32, "F32", 1, 4, WeightType::kF32, kExact},
+    {kF16, "F16", 1, 2, WeightType::kF16, kExact},
+    {kBF16, "BF16", 1, 2, WeightType::kBF16, kExact},
+    {kQ40, "Q4_0", 32, 18, WeightType::kQ4, kExact},
+    {kQ41, "Q4_1", 32, 20, WeightType::kQ4M, kExact},
+    {kQ50, "Q5_0", 32, 22, WeightType::kQ8, kExact},
+    {kQ51, "Q5_1", 32, 24, WeightType::kQ8, kRequants},
+    {kQ80, "Q8_0", 32, 34, WeightType::kQ8, kExact},
+    {kQ2K, "Q2_K", 256, 84, WeightType::kQ4M, kRequants},
+    {kQ3K, "Q3_K", 256, 110, WeightType::kQ4M, kRequants},
+    {kQ4K, "Q4_K", 256, 144, WeightType::kQ4M, kNearly},
+    {kQ5K, "Q5_K", 256, 176, WeightType::kQ8, kRequants},
+    {kQ6K, "Q6_K", 256, 210, WeightType::kQ8, kRequants},
+    {kIQ4NL, "IQ4_NL", 32, 18, WeightType::kQ4M, kRequants},
+    {kIQ4XS, "IQ4_XS", 256, 136, WeightType::kQ4M, kRequants},
+};
+
+// Types that are not decoded, but have a name; by number, null where there is none.
+constexpr const char* kOtherNames[] = {
+    nullptr, nullptr, nullptr,      nullptr,      "Q4_2",       "Q4_3",     nullptr,
+    nullptr, nullptr, "Q8_1",       nullptr,      nullptr,      nullptr,    nullptr,
+    nullptr, "Q8_K",  "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",    "IQ1_S",    nullptr,
+    "IQ3_S", "IQ2_S", nullptr,      "I8",         "I16",        "I32",      "I64",
+    "F64",   "IQ1_M", nullptr,      "Q4_0_4_4",   "Q4_0_4_8",   "Q4_0_8_8", nullptr,
+    "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
+};
+
+}  // namespace
+
+const GgufTypeInfo* FindGgufType(uint32_t type) {
+  for (const GgufTypeInfo& info : kTypes) {
+    if (static_cast<uint32_t>(info.type) == type) return &info;
+  }
+  return nullptr;
+}
+
+std::string GgufTypeText(uint32_t type) {
+  if (const GgufTypeInfo* info = FindGgufType(type)) return info->name;
+  if (type >= std::size(kOtherNames) || kOtherNames[type] == nullptr) return absl::StrCat(type);
+  return absl::StrCat(kOtherNames[type], " (", type, ")");
+}
+
+}  // namespace tvl
