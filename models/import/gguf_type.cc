@@ -1,6 +1,6 @@
 #include "models/import/gguf_type.h"
 
-#include <iterator>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +11,8 @@ namespace {
 using enum GgufTensorType;
 using enum GgufKeeping;
 
-// What requantising adds, as relative RMS error over a million normally distributed weights that ggml
-// had quantised before, beside what that had cost (own):
+// What requantising adds, as relative RMS error over a million normally distributed weights that
+// ggml had quantised before, beside what that had cost (own):
 //
 //            own    q8     q4m    q4            own    q8     q4m    q4
 //   Q5_1     3.9%   0.4%   6.7%   8.4%   Q2_K   30%    0.3%   4.6%   6.9%
@@ -39,14 +39,16 @@ constexpr GgufTypeInfo kTypes[] = {
     {kIQ4XS, "IQ4_XS", 256, 136, WeightType::kQ4M, kRequants},
 };
 
-// Types that are not decoded, but have a name; by number, null where there is none.
-constexpr const char* kOtherNames[] = {
-    nullptr, nullptr, nullptr,      nullptr,      "Q4_2",       "Q4_3",     nullptr,
-    nullptr, nullptr, "Q8_1",       nullptr,      nullptr,      nullptr,    nullptr,
-    nullptr, "Q8_K",  "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",    "IQ1_S",    nullptr,
-    "IQ3_S", "IQ2_S", nullptr,      "I8",         "I16",        "I32",      "I64",
-    "F64",   "IQ1_M", nullptr,      "Q4_0_4_4",   "Q4_0_4_8",   "Q4_0_8_8", nullptr,
-    "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
+// Types that are not decoded, but have a name.
+constexpr struct {
+  uint32_t type;
+  const char* name;
+} kOtherNames[] = {
+    {4, "Q4_2"},    {5, "Q4_3"},        {9, "Q8_1"},        {15, "Q8_K"},       {16, "IQ2_XXS"},
+    {17, "IQ2_XS"}, {18, "IQ3_XXS"},    {19, "IQ1_S"},      {21, "IQ3_S"},      {22, "IQ2_S"},
+    {24, "I8"},     {25, "I16"},        {26, "I32"},        {27, "I64"},        {28, "F64"},
+    {29, "IQ1_M"},  {31, "Q4_0_4_4"},   {32, "Q4_0_4_8"},   {33, "Q4_0_8_8"},   {34, "TQ1_0"},
+    {35, "TQ2_0"},  {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"}, {38, "IQ4_NL_8_8"}, {39, "MXFP4"},
 };
 
 }  // namespace
@@ -60,8 +62,10 @@ const GgufTypeInfo* FindGgufType(uint32_t type) {
 
 std::string GgufTypeText(uint32_t type) {
   if (const GgufTypeInfo* info = FindGgufType(type)) return info->name;
-  if (type >= std::size(kOtherNames) || kOtherNames[type] == nullptr) return absl::StrCat(type);
-  return absl::StrCat(kOtherNames[type], " (", type, ")");
+  for (const auto& other : kOtherNames) {
+    if (other.type == type) return absl::StrCat(other.name, " (", type, ")");
+  }
+  return absl::StrCat(type);
 }
 
 }  // namespace tvl
