@@ -20,7 +20,7 @@ using enum GgufKeeping;
 //   Q6_K     1.8%   0.4%   7.1%   8.4%   IQ4_NL 7.8%   0.1%   5.7%   8.3%
 //
 // So five bits and more need q8. IQ4_XS is as IQ4_NL; who prefers its quality to its size takes
-// --dtype q8. Q4_K's integers fit q4m as they are: 0.05%.
+// --dtype q8. Q4_K's integers fit q4m as they are: 0.07%.
 constexpr GgufTypeInfo kTypes[] = {
     {kF32, "F32", 1, 4, WeightType::kF32, kExact},
     {kF16, "F16", 1, 2, WeightType::kF16, kExact},
