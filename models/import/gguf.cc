@@ -30,8 +30,9 @@ MatrixSource MakeMatrix(const GgufTensor& tensor) {
     DequantizeGgufRow(type, data + row * row_bytes, cols, out);
   };
   if (!IsQuantized(info.kept_as) || info.keeping == GgufKeeping::kRequants) return m;
+  const GgufTypeInfo* kind = &info;  // of a table that stays
   m.block = [=](size_t row, size_t block) {
-    return TakeGgufBlock(type, data + row * row_bytes, block);
+    return TakeGgufBlock(*kind, data + row * row_bytes, block);
   };
   m.block_type = info.kept_as;
   m.blocks_are_exact = info.keeping == GgufKeeping::kExact;

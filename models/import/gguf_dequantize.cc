@@ -235,15 +235,14 @@ void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, f
     block(row, out + k);
 }
 
-QuantizedBlock TakeGgufBlock(GgufTensorType type, const std::byte* row, size_t block) {
-  const GgufTypeInfo& info = *FindGgufType(static_cast<uint32_t>(type));
-  if (type == GgufTensorType::kQ4K) {
+QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block) {
+  if (info.type == GgufTensorType::kQ4K) {
     constexpr size_t kBlocks = kSuper / kBlock;
     return TakeQ4K(row + block / kBlocks * info.block_bytes, block % kBlocks);
   }
   const std::byte* b = row + block * info.block_bytes;
   QuantizedBlock out = {.quants = {}, .scale = HalfBits(b), .minimum = 0};
-  switch (type) {
+  switch (info.type) {
     case GgufTensorType::kQ80:
       std::memcpy(out.quants, b + 2, kBlock);
       break;

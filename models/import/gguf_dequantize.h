@@ -21,7 +21,7 @@ void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, f
 
 // The 32 weights of a row that begin at 32 * block, as a block of the type that GgufTypeInfo names.
 // REQUIRES: the type's keeping is kExact, and the .tvl type quantised, or kNearly.
-QuantizedBlock TakeGgufBlock(GgufTensorType type, const std::byte* row, size_t block);
+QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block);
 
 }  // namespace tvl
 

@@ -116,7 +116,7 @@ TEST(GgufDequantizeTest, ExactBlocksAreTheSameNumbers) {
     std::vector<float> weights(count);
     DequantizeGgufRow(test.type, data.data(), count, weights.data());
     for (size_t i = 0; i < count; ++i) {
-      const QuantizedBlock block = TakeGgufBlock(test.type, data.data(), i / kQuantBlock);
+      const QuantizedBlock block = TakeGgufBlock(InfoOf(test.type), data.data(), i / kQuantBlock);
       EXPECT_EQ(WeightOf(info.kept_as, block, i % kQuantBlock), weights[i]) << info.name << i;
     }
   }
@@ -136,7 +136,7 @@ TEST(GgufDequantizeTest, BlocksOfQ4KAreNearlyTheSame) {
   std::vector<float> weights(count);
   DequantizeGgufRow(test.type, data.data(), count, weights.data());
   for (size_t i = 0; i < count; ++i) {
-    const QuantizedBlock block = TakeGgufBlock(test.type, data.data(), i / kQuantBlock);
+    const QuantizedBlock block = TakeGgufBlock(InfoOf(test.type), data.data(), i / kQuantBlock);
     const float bound =
         (15 * std::fabs(F16ToF32(block.scale)) + std::fabs(F16ToF32(block.minimum))) * 0x1.01p-11f;
     EXPECT_NEAR(WeightOf(WeightType::kQ4M, block, i % kQuantBlock), weights[i], bound);
