@@ -269,9 +269,7 @@ def vocabulary(gguf, extra=("a", "b", "\u2581", "\u2581a", "ab")):
     return len(pieces)
 
 
-def llama(types=("F32",), shape=None, seed=1):
-    """A whole model. The matrices take the types in turn, where their rows are whole blocks, else the next that fits."""
-    s, rng, gguf = shape or Shape(), random.Random(seed), Gguf()
+def hyperparameters(gguf, s):
     gguf.metadata.update({
         "general.architecture": (STRING, "llama"),
         "general.name": (STRING, "a fixture"),
@@ -286,6 +284,12 @@ def llama(types=("F32",), shape=None, seed=1):
         "llama.attention.layer_norm_rms_epsilon": (6, 1e-5),
         "llama.rope.dimension_count": (4, s.head_dim),
     })  # fmt: skip
+
+
+def llama(types=("F32",), shape=None, seed=1):
+    """A whole model. The matrices take the types in turn, where their rows are whole blocks, else the next that fits."""
+    s, rng, gguf = shape or Shape(), random.Random(seed), Gguf()
+    hyperparameters(gguf, s)
     pieces = vocabulary(gguf)
     gguf.metadata["llama.vocab_size"] = (4, pieces)
     left = list(types)
