@@ -52,6 +52,8 @@ def main(folder, *tvl):
         gguf.metadata["tokenizer.ggml.token_type"][1][1][-1] = 4
         with open(seed(folder, "gguf", kind), "wb") as file:
             file.write(gguf.bytes())
+    # A tokenizer of kind 2.
+    subprocess.run([*tvl, "convert", seed(folder, "gguf", "Q4_0"), seed(folder, "tvl_reader", "gguf-q4")], check=True)
 
 
 if __name__ == "__main__":
