@@ -26,6 +26,7 @@ constexpr std::string_view kKnownKeys[] = {
     "attention.head_count",
     "attention.head_count_kv",
     "attention.key_length",
+    "attention.layer_norm_epsilon",  // of layer norms, which these architectures have not
     "attention.layer_norm_rms_epsilon",
     "attention.value_length",
     "block_count",
@@ -53,6 +54,7 @@ struct NeutralKey {
   const char* meaning;
 };
 constexpr NeutralKey kNeutralKeys[] = {
+    {"attention.causal", 1, "attention to what follows"},
     {"attention.clamp_kqv", 0, "clamped activations"},
     {"attention.max_alibi_bias", 0, "ALiBi"},
     {"attention.scale", 0, "an attention scale of its own"},
@@ -63,17 +65,19 @@ constexpr NeutralKey kNeutralKeys[] = {
     {"expert_used_count", 0, "a mixture of experts"},
     {"final_logit_softcapping", 0, "capped logits"},
     {"logit_scale", 1, "scaled logits"},
+    {"pooling_type", 0, "pooled outputs"},
     {"residual_scale", 1, "a scaled residual"},
 };
 
-// The text of a bool or of a number that is whole or not.
 absl::Status CheckNeutral(const GgufMetadata& metadata, const std::string& key,
                           const NeutralKey& rule) {
   const GgufValue* value = metadata.Find(key);
   const absl::StatusOr<uint32_t> whole = metadata.U32(key);
   const absl::StatusOr<float> number = metadata.F32(key);
+  const absl::StatusOr<bool> truth = metadata.BoolOr(key, false);
   if (whole.ok() && static_cast<float>(*whole) == rule.neutral) return absl::OkStatus();
   if (number.ok() && *number == rule.neutral) return absl::OkStatus();
+  if (truth.ok() && *truth == (rule.neutral == 1)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", rule.neutral,
                                                  " or no such key, because this version "
                                                  "cannot convert models with ",

@@ -150,6 +150,23 @@ class GgufTest(unittest.TestCase):
         self.assertNotEqual(up.kind, gate.kind)
         self.assertEqual(model.tensors["layers.0.w13"].kind, "q8")
 
+    def test_keys_that_change_nothing(self):
+        gguf = make_gguf.llama(["Q8_0"], make_gguf.Shape(dim=64, hidden=64, heads=2, layers=1))
+        convert_only(gguf)
+        once = read("out.tvl")
+        gguf.metadata.update({
+            "llama.attention.causal": (7, True),
+            "llama.attention.sliding_window": (4, 0),
+            "llama.expert_count": (4, 0),
+            "llama.logit_scale": (6, 1.0),
+            "llama.rope.scaling.type": (make_gguf.STRING, "none"),
+            "llama.tensor_data_layout": (make_gguf.STRING, "Meta AI original pth"),
+            "quantize.imatrix.entries_count": (5, 3),
+            "tokenizer.ggml.pre": (make_gguf.STRING, "default"),
+        })  # fmt: skip
+        convert_only(gguf)
+        self.assertEqual(read("out.tvl"), once)
+
     def test_vectors_that_are_not_f32(self):
         shape = make_gguf.Shape(dim=64, hidden=64, heads=2, layers=1)
         gguf = make_gguf.llama(["F32"], shape)

@@ -203,6 +203,7 @@ def hyperparameters(good, add):
     bad("llama.vocab_size", (U32, 263), "llama.vocab_size: expected 264, the rows of token_embd.weight, found 263")
     bad("llama.expert_count", (U32, 8), "llama.expert_count: expected 0 or no such key", "a mixture of experts, found u32 8")
     bad("llama.attention.sliding_window", (U32, 4096), "llama.attention.sliding_window", "a sliding window, found u32 4096")
+    bad("llama.attention.causal", (BOOL, False), "llama.attention.causal: expected 1 or no such key", "attention to what follows, found bool 0")
     bad("llama.logit_scale", (F32, 0.5), "llama.logit_scale: expected 1 or no such key", "found f32 0.5")
     bad("llama.attention.scale", (F32, NAN), "llama.attention.scale", "found f32 nan")
     bad("llama.new_idea", (U32, 1), "llama.new_idea: expected a hyperparameter that this version knows, found u32 1")
