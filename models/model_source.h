@@ -21,15 +21,27 @@ struct MatrixSource {
   uint32_t rows = 0;
   uint32_t cols = 0;
   // When not 0, the rows of each head of so many dimensions are reordered from RoPE pairs (2i, 2i +
-  // 1) to (i, i + d / 2).
+  // 1) to (i, i + d / 2), where d is the head's or, when that is not 0, the leading dimensions that
+  // RoPE turns.
   uint32_t interleaved_rope_head_dim = 0;
+  uint32_t interleaved_rope_dims = 0;
   // Writes a row of the source, `cols` numbers, to `out`. Called from several threads at once.
   std::function<void(size_t source_row, float* out)> decode_row = nullptr;
   // Where the source's rows are whole blocks that a quantised type can store as they are: gives
   // one, of inputs 32 * block and on. Called from several threads at once.
   std::function<QuantizedBlock(size_t source_row, size_t block)> block = nullptr;
   WeightType block_type = WeightType::kQ8;  // the type that can
+  bool blocks_are_exact = false;            // or their scales are rounded
+  // What the source calls its type, for reports, and the type of the file that loses least of it
+  // among those of about its size.
+  const char* source_type = "f32";
+  WeightType kept_as = WeightType::kF32;
 
+  // Whether every weight stays the same number.
+  bool IsExactIn(WeightType type) const {
+    if (IsQuantized(type)) return HasBlocksOf(type) && blocks_are_exact;
+    return type == WeightType::kF32 || type == kept_as;
+  }
   bool HasBlocksOf(WeightType type) const { return block != nullptr && block_type == type; }
 
   // REQUIRES: data is not null.
@@ -42,8 +54,10 @@ struct MatrixSource {
   }
   size_t SourceRow(size_t r) const {
     if (interleaved_rope_head_dim == 0) return r;
-    const size_t d = interleaved_rope_head_dim, half = d / 2, i = r % d;
-    return r / d * d + (i < half ? 2 * i : 2 * (i - half) + 1);
+    const size_t head = interleaved_rope_head_dim, i = r % head;
+    const size_t d = interleaved_rope_dims == 0 ? head : interleaved_rope_dims, half = d / 2;
+    if (i >= d) return r;
+    return r - i + (i < half ? 2 * i : 2 * (i - half) + 1);
   }
 };
 
@@ -63,6 +77,9 @@ struct ModelSource {
   std::vector<LayerSource> layers;
   const float* final_norm = nullptr;  // (dim)
   MatrixSource classifier;            // unused when tied
+  // What the vectors above point to where the source has them in another type than f32. Moving the
+  // model moves no number.
+  std::vector<std::vector<float>> decoded_vectors;
 };
 
 }  // namespace tvl

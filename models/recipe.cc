@@ -1,5 +1,6 @@
 #include "models/recipe.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -35,16 +36,18 @@ absl::Status Expected(const char* what, const std::string& found) {
 
 std::string RecipeText(const Recipe& recipe, bool tied_classifier) {
   std::vector<std::string> parts;
-  for (const WeightType type : kWeightTypes) {
+  std::vector<std::optional<WeightType>> types(std::begin(kWeightTypes), std::end(kWeightTypes));
+  types.emplace_back();
+  for (const std::optional<WeightType> type : types) {
+    const char* type_name = type ? WeightTypeName(*type) : "as the source";
     std::vector<std::string> names;
     for (size_t i = 0; i < kTensorRoles; ++i) {
       const TensorRole role = static_cast<TensorRole>(i);
       if (recipe[role] != type || (role == TensorRole::kClassifier && tied_classifier)) continue;
       names.emplace_back(kRoleNames[i]);
     }
-    if (names.size() == kTensorRoles - (tied_classifier ? 1 : 0)) return WeightTypeName(type);
-    if (!names.empty())
-      parts.push_back(absl::StrCat(WeightTypeName(type), " ", absl::StrJoin(names, ", ")));
+    if (names.size() == kTensorRoles - (tied_classifier ? 1 : 0)) return type_name;
+    if (!names.empty()) parts.push_back(absl::StrCat(type_name, " ", absl::StrJoin(names, ", ")));
   }
   return absl::StrJoin(parts, "; ");
 }

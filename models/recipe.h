@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,15 +21,24 @@ class Recipe {
  public:
   // All alike; not explicit, so that a type can stand for its recipe.
   Recipe(WeightType all) { types_.fill(all); }  // NOLINT(google-explicit-constructor)
+  // Each matrix in the type that keeps most of its source's (MatrixSource::kept_as).
+  static Recipe AsSource() { return Recipe(); }
 
-  WeightType& operator[](TensorRole role) { return types_[static_cast<size_t>(role)]; }
-  WeightType operator[](TensorRole role) const { return types_[static_cast<size_t>(role)]; }
+  // None: the source's own.
+  std::optional<WeightType>& operator[](TensorRole role) {
+    return types_[static_cast<size_t>(role)];
+  }
+  std::optional<WeightType> operator[](TensorRole role) const {
+    return types_[static_cast<size_t>(role)];
+  }
 
  private:
-  std::array<WeightType, kTensorRoles> types_;
+  Recipe() = default;
+  std::array<std::optional<WeightType>, kTensorRoles> types_;
 };
 
 // "q8", or "q8 embedding, wo, w2; q4 wq, wk, wv, w13". The classifier is left out where it is tied.
+// What is the source's comes last: "as the source wk, wv".
 std::string RecipeText(const Recipe& recipe, bool tied_classifier);
 
 // The type of that name (WeightTypeName). InvalidArgument that lists them all.

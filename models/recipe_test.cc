@@ -1,5 +1,6 @@
 #include "models/recipe.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,14 @@ TEST(RecipeTest, Text) {
   EXPECT_EQ(RecipeText(recipe, false), "q8 embedding, wo, w2; q4 wq, wk, wv, w13, classifier");
   // A tied classifier has no type of its own that could differ.
   EXPECT_EQ(RecipeText(Follow("classifier=f32", WeightType::kQ4), true), "q4");
+}
+
+TEST(RecipeTest, AsTheSource) {
+  Recipe recipe = Recipe::AsSource();
+  EXPECT_EQ(recipe[TensorRole::kW2], std::nullopt);
+  EXPECT_EQ(RecipeText(recipe, true), "as the source");
+  recipe[TensorRole::kW2] = WeightType::kQ8;
+  EXPECT_EQ(RecipeText(recipe, true), "q8 w2; as the source embedding, wq, wk, wv, wo, w13");
 }
 
 TEST(RecipeTest, SaysWhatIsWrong) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -9,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/float16.h"
 #include "core/tile.h"
 #include "models/quantize.h"
 #include "models/tile_packer.h"
@@ -35,23 +37,45 @@ struct PanelSource {
   size_t panel;  // of the matrix
 };
 
-// `decoded` has room for 16 rows where the source decodes, and is null elsewhere.
-absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, std::byte* out) {
+// A damaged source's scales are found here, where all of it is read.
+absl::Status PackSourceBlocks(const PanelSource& source, WeightType type, std::byte* out) {
   const MatrixSource& m = *source.matrix->source;
   const size_t first = source.panel * kPanelRows;
-  if (m.HasBlocksOf(type)) {
-    const auto block = [&](size_t r, size_t b) { return m.block(m.SourceRow(first + r), b); };
-    // Whole panels of padding end a pair.
-    const size_t rows = first < m.rows ? std::min(kPanelRows, m.rows - first) : 0;
-    PackBlocks(type, rows, m.cols, block, out);
-    return absl::OkStatus();
+  absl::Status status;
+  const auto block = [&](size_t r, size_t b) {
+    const size_t row = m.SourceRow(first + r);
+    const QuantizedBlock taken = m.block(row, b);
+    for (const uint16_t half : {taken.scale, taken.minimum}) {
+      if (std::isfinite(F16ToF32(half)) || !status.ok()) continue;
+      status = absl::DataLossError(absl::StrCat(
+          "tensor ", source.matrix->name, ", row ", row, ", column ", b * kQuantBlock,
+          ": expected a block with a finite scale and minimum, found ", F16ToF32(half)));
+    }
+    return taken;
+  };
+  // Whole panels of padding end a pair.
+  const size_t rows = first < m.rows ? std::min(kPanelRows, m.rows - first) : 0;
+  PackBlocks(type, rows, m.cols, block, out);
+  return status;
+}
+
+// `decoded` has room for 16 rows where the source decodes, and is null elsewhere. `loss` may be
+// null.
+absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, std::byte* out,
+                  SquaredLoss* loss) {
+  const MatrixSource& m = *source.matrix->source;
+  const size_t first = source.panel * kPanelRows;
+  const bool has_blocks = m.HasBlocksOf(type);
+  if (has_blocks) {
+    if (absl::Status s = PackSourceBlocks(source, type, out); !s.ok()) return s;
+    if (loss == nullptr) return absl::OkStatus();
   }
   const float* rows[kPanelRows] = {};
   for (size_t r = 0; r < kPanelRows; ++r) {
     const size_t row = first + r;
     if (row >= m.rows) break;
     rows[r] = m.Row(row, decoded == nullptr ? nullptr : decoded + r * m.cols);
-    if (!IsQuantized(type)) continue;
+    if (!IsQuantized(type) || has_blocks) continue;
     const size_t bad = FindUnstorable(type, rows[r], m.cols);
     if (bad == m.cols) continue;
     return absl::DataLossError(
@@ -59,7 +83,8 @@ absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, st
                      ": ", WeightTypeName(type), " expects a finite number of magnitude up to ",
                      LargestWeight(type), ", found ", rows[r][bad]));
   }
-  PackPanel(type, rows, m.cols, out);
+  if (!has_blocks) PackPanel(type, rows, m.cols, out);
+  if (loss != nullptr) *loss = MeasurePanel(type, rows, m.cols, out);
   return absl::OkStatus();
 }
 
@@ -68,11 +93,12 @@ absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, st
 TensorWriter::TensorWriter(AtomicFile* file, ThreadPool* pool, Progress progress)
     : file_(file), pool_(pool), progress_(std::move(progress)), decoded_(pool->threads()) {}
 
-absl::Status TensorWriter::Write(const TensorSource& tensor, DirectoryEntry* entry) {
+absl::Status TensorWriter::Write(const TensorSource& tensor, DirectoryEntry* entry,
+                                 std::span<SquaredLoss> losses) {
   hash_.Reset();
   offset_ = entry->offset;
   absl::Status status =
-      tensor.matrices.empty() ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry);
+      tensor.matrices.empty() ? WriteVector(tensor, *entry) : WriteMatrices(tensor, *entry, losses);
   entry->checksum = hash_.Digest();
   return status;
 }
@@ -83,7 +109,8 @@ absl::Status TensorWriter::WriteVector(const TensorSource& tensor, const Directo
   return Append(padded);
 }
 
-absl::Status TensorWriter::WriteMatrices(const TensorSource& tensor, const DirectoryEntry& entry) {
+absl::Status TensorWriter::WriteMatrices(const TensorSource& tensor, const DirectoryEntry& entry,
+                                         std::span<SquaredLoss> losses) {
   const WeightType type = static_cast<WeightType>(entry.type);
   const size_t panel_bytes = PanelBytes(type, entry.cols);
   const size_t panels = entry.bytes / panel_bytes;
@@ -99,26 +126,28 @@ absl::Status TensorWriter::WriteMatrices(const TensorSource& tensor, const Direc
   }
   for (size_t begin = 0; begin < panels; begin += batch) {
     const size_t count = std::min(batch, panels - begin);
-    if (absl::Status s = PackBatch(tensor, type, begin, count); !s.ok()) return s;
+    if (absl::Status s = PackBatch(tensor, type, begin, count, losses); !s.ok()) return s;
     if (absl::Status s = Append(batch_.span().first(count * panel_bytes)); !s.ok()) return s;
   }
   return absl::OkStatus();
 }
 
 absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type, size_t begin,
-                                     size_t count) {
+                                     size_t count, std::span<SquaredLoss> losses) {
   const size_t panel_bytes = PanelBytes(type, tensor.matrices[0].source->cols);
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   size_t failed = std::numeric_limits<size_t>::max();
   absl::Status status;
+  std::vector<SquaredLoss> panel_losses(losses.empty() ? 0 : count);
   pool_->Run([&](const ThreadPool::Worker& worker) {
     float* const decoded = decoded_[worker.index()].data();
     // In increasing order, so that every panel before one that fails is packed as well: the first
     // failure is the same however the threads run.
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
       absl::Status packed =
-          Pack(PanelSource(tensor, begin + i), type, decoded, batch_.data() + i * panel_bytes);
+          Pack(PanelSource(tensor, begin + i), type, decoded, batch_.data() + i * panel_bytes,
+               losses.empty() ? nullptr : &panel_losses[i]);
       if (packed.ok()) continue;
       const std::lock_guard<std::mutex> lock(mutex);
       if (i < failed) {
@@ -128,6 +157,11 @@ absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type
       return;
     }
   });
+  // In the order of the file, so that the sums do not depend on the threads either.
+  for (size_t i = 0; i < panel_losses.size(); ++i) {
+    const PanelSource panel(tensor, begin + i);
+    losses[static_cast<size_t>(panel.matrix - tensor.matrices.data())] += panel_losses[i];
+  }
   return status;
 }
 

@@ -16,6 +16,7 @@
 #include "models/atomic_file.h"
 #include "models/checksum.h"
 #include "models/model_source.h"
+#include "models/panel_loss.h"
 #include "models/tvl_format.h"
 
 namespace tvl {
@@ -42,14 +43,19 @@ class TensorWriter {
   TensorWriter(AtomicFile* file, ThreadPool* pool, Progress progress);
 
   // Writes the data where the entry says, and fills in the entry's checksum. DataLoss for a
-  // weight that the entry's type cannot store; the first of them, in the order of the file.
-  // Cancelled if stopped; otherwise the file's errors.
-  absl::Status Write(const TensorSource& tensor, format::DirectoryEntry* entry);
+  // weight that the entry's type cannot store, or a block whose scale is not finite; the first of
+  // them, in the order of the file. Cancelled if stopped; otherwise the file's errors.
+  //
+  // losses: none, or one for each matrix, to which is added what it costs.
+  absl::Status Write(const TensorSource& tensor, format::DirectoryEntry* entry,
+                     std::span<SquaredLoss> losses = {});
 
  private:
   absl::Status WriteVector(const TensorSource& tensor, const format::DirectoryEntry& entry);
-  absl::Status WriteMatrices(const TensorSource& tensor, const format::DirectoryEntry& entry);
-  absl::Status PackBatch(const TensorSource& tensor, WeightType type, size_t begin, size_t count);
+  absl::Status WriteMatrices(const TensorSource& tensor, const format::DirectoryEntry& entry,
+                             std::span<SquaredLoss> losses);
+  absl::Status PackBatch(const TensorSource& tensor, WeightType type, size_t begin, size_t count,
+                         std::span<SquaredLoss> losses);
   absl::Status Append(std::span<const std::byte> bytes);
 
   AtomicFile* const file_;

@@ -289,7 +289,7 @@ TEST(TvlFileTest, EveryRoleHasItsType) {
     const std::string name = absl::StrReplaceAll(t.name, {{"layers.0", "layers.1"}});
     for (const auto& [role, role_name] : roles) {
       if (name != role_name) continue;
-      EXPECT_EQ(t.type, static_cast<uint32_t>(types[role])) << t.name;
+      EXPECT_EQ(t.type, static_cast<uint32_t>(*types[role])) << t.name;
     }
   }
   EXPECT_EQ(SummarizeTvl(model.source(), types).bits_per_weight,

@@ -27,6 +27,11 @@ std::span<const std::byte> AsBytes(const T& value) {
   return std::as_bytes(std::span<const T, 1>(&value, 1));
 }
 
+// What a pair gets whose matrices would have types of their own: the one with more bits.
+WeightType MoreBits(WeightType a, WeightType b) {
+  return PanelLines(a, kSuperblock) >= PanelLines(b, kSuperblock) ? a : b;
+}
+
 // In execution order.
 std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& types) {
   const ModelConfig& c = model.config;
@@ -35,7 +40,10 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
     tensors.push_back({.name = std::move(name), .vector = {data, size}, .matrices = {}});
   };
   const auto matrix = [&](const std::string& name, TensorRole role, const MatrixSource& m) {
-    tensors.push_back({.name = name, .vector = {}, .matrices = {{name, &m}}, .type = types[role]});
+    tensors.push_back({.name = name,
+                       .vector = {},
+                       .matrices = {{name, &m}},
+                       .type = types[role].value_or(m.kept_as)});
   };
   vector("rope.inv_freq", model.rope_inv_freq.data(), model.rope_inv_freq.size());
   if (!c.tied_classifier) matrix("token_embedding", TensorRole::kEmbedding, model.embedding);
@@ -48,10 +56,11 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
     matrix(prefix + "wv", TensorRole::kWv, layer.wv);
     matrix(prefix + "wo", TensorRole::kWo, layer.wo);
     vector(prefix + "ffn_norm", layer.ffn_norm, c.dim);
-    tensors.push_back({.name = prefix + "w13",
-                       .vector = {},
-                       .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}},
-                       .type = types[TensorRole::kW13]});
+    tensors.push_back(
+        {.name = prefix + "w13",
+         .vector = {},
+         .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}},
+         .type = types[TensorRole::kW13].value_or(MoreBits(layer.w1.kept_as, layer.w3.kept_as))});
     matrix(prefix + "w2", TensorRole::kW2, layer.w2);
   }
   vector("final_norm", model.final_norm, c.dim);
@@ -106,6 +115,21 @@ DirectoryEntry MakeEntry(const TensorSource& tensor, uint64_t offset) {
   return e;
 }
 
+// Writes the tensor, and adds what became of its matrices.
+absl::Status WriteWithFates(const TensorSource& tensor, DirectoryEntry* entry, TensorWriter* writer,
+                            std::vector<MatrixFate>* fates) {
+  std::vector<SquaredLoss> losses(tensor.matrices.size());
+  const auto exact = [&](const TensorSource::Matrix& m) {
+    return m.source->IsExactIn(tensor.type);
+  };
+  const bool measured = !std::ranges::all_of(tensor.matrices, exact);
+  absl::Status status =
+      writer->Write(tensor, entry, measured ? std::span(losses) : std::span<SquaredLoss>());
+  for (size_t i = 0; i < losses.size(); ++i)
+    fates->push_back({tensor.matrices[i].source, tensor.type, losses[i]});
+  return status;
+}
+
 uint64_t HeaderChecksum(const format::Header& header, const format::Config& config,
                         const std::vector<DirectoryEntry>& directory) {
   Xxh3Stream stream;
@@ -154,7 +178,10 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
     progress = [&](uint64_t done) { return options.progress(done, end - data_begin); };
   TensorWriter data(&*file, options.pool == nullptr ? &calling_thread : options.pool, progress);
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (absl::Status s = data.Write(tensors[i], &directory[i]); !s.ok()) return s;
+    absl::Status s = options.fates == nullptr
+                         ? data.Write(tensors[i], &directory[i])
+                         : WriteWithFates(tensors[i], &directory[i], &data, options.fates);
+    if (!s.ok()) return s;
   }
   header.checksum = HeaderChecksum(header, config, directory);
   if (absl::Status s = file->WriteAt(0, AsBytes(header)); !s.ok()) return s;

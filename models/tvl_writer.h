@@ -6,14 +6,23 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "models/model_source.h"
+#include "models/panel_loss.h"
 #include "models/recipe.h"
 
 namespace tvl {
+
+// What became of a matrix.
+struct MatrixFate {
+  const MatrixSource* source;
+  WeightType type;
+  SquaredLoss loss;  // zeros where the source is exact in the type: then it is not measured
+};
 
 struct TvlWriteOptions {
   Recipe types = WeightType::kF32;
@@ -21,6 +30,9 @@ struct TvlWriteOptions {
   // Called now and then with the bytes of tensor data written and their total. False stops the
   // writing: Cancelled.
   std::function<bool(uint64_t done, uint64_t total)> progress = nullptr;
+  // Where not null, the matrices are added in the order of the file. Takes longer where weights are
+  // rounded.
+  std::vector<MatrixFate>* fates = nullptr;
 };
 
 // Writes `model` with the serialized tokenizer section (may be empty) to `path`, atomically.

@@ -46,7 +46,7 @@ absl::Status CheckForeign(std::span<const std::byte> file) {
     return Malformed(kExpected, "a .tvl file, which needs no conversion");
   }
   if (starts_with("GGUF")) {
-    return Malformed(kExpected, "a GGUF file, which this version cannot convert");
+    return Malformed(kExpected, "a GGUF file");
   }
   // A little-endian u64, the size of the JSON that follows.
   if (head.size() == 9 && head[8] == '{' && Load<uint64_t>(file, 0) <= file.size()) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
 #include "models/tokenizer/llama2c_codec.h"
+#include "models/tokenizer/sentence_piece_codec.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
@@ -18,26 +19,40 @@ namespace tvl {
 static_assert(std::is_trivially_copyable_v<Tokenizer>);
 
 absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
-  // A further kind is a further codec and a switch here, in Encode and in Decode.
-  if (view.kind() != TokenizerKind::kLlama2c) {
-    return absl::UnimplementedError(absl::StrCat(
-        "tokenizer section: kind: expected 1 (llama2.c score BPE), the only one that this version "
-        "reads, found ",
-        static_cast<uint32_t>(view.kind())));
+  // A further kind is a further codec and a case here, in Encode and in Decode.
+  absl::Status status;
+  switch (view.kind()) {
+    case TokenizerKind::kLlama2c:
+      status = CheckLlama2cTokenizer(view);
+      break;
+    case TokenizerKind::kSentencePieceBpe:
+      status = CheckSentencePieceTokenizer(view);
+      break;
+    default:
+      status =
+          absl::UnimplementedError(absl::StrCat("tokenizer section: kind: expected 1 (llama2.c "
+                                                "score BPE) or 2 (SentencePiece BPE), which "
+                                                "are all that this version reads, found ",
+                                                static_cast<uint32_t>(view.kind())));
   }
-  const absl::Status status = CheckLlama2cTokenizer(view);
   if (!status.ok()) return status;
   return Tokenizer(view);
 }
 
 void Tokenizer::Encode(std::string_view text, EncodeOptions options,
                        std::vector<TokenId>* out) const {
-  EncodeLlama2c(view_, text, options.bos, out);
+  if (view_.kind() == TokenizerKind::kLlama2c) {
+    EncodeLlama2c(view_, text, options.bos, out);
+  } else {
+    if (options.bos && bos_id() >= 0) out->push_back(bos_id());
+    EncodeSentencePiece(view_, text, out);
+  }
   if (options.eos && eos_id() >= 0) out->push_back(eos_id());
 }
 
 std::string_view Tokenizer::Decode(TokenId previous, TokenId token) const {
-  return DecodeLlama2c(view_, previous, token);
+  if (view_.kind() == TokenizerKind::kLlama2c) return DecodeLlama2c(view_, previous, token);
+  return DecodeSentencePiece(view_, previous, token);
 }
 
 bool Tokenizer::IsEnd(TokenId token) const {

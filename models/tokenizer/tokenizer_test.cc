@@ -222,8 +222,8 @@ TEST(TokenizerTest, RefusesWhatItCannotDo) {
   data.kind = TokenizerKind::kByteLevelBpe;
   EXPECT_EQ(
       CreateError(data),
-      "tokenizer section: kind: expected 1 (llama2.c score BPE), the only one that this version "
-      "reads, found 3");
+      "tokenizer section: kind: expected 1 (llama2.c score BPE) or 2 (SentencePiece BPE), which are "
+      "all that this version reads, found 3");
   data = Llama2cVocabulary({});
   data.scores.clear();
   EXPECT_EQ(

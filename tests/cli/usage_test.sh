@@ -33,7 +33,6 @@ usage_error "unexpected argument: --nonsense (see 'tvl generate --help')" genera
 usage_error "unexpected argument: stray (" generate stray
 usage_error "unexpected arguments: a b c (" generate a b --seed 1 c
 usage_error "IN" convert
-usage_error "--tokenizer" convert in.bin out.tvl
 usage_error "--dtype" convert in.bin out.tvl --tokenizer t.bin --dtype q3
 usage_error "MODEL" inspect
 usage_error "MODEL" verify

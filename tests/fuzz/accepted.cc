@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -117,11 +118,13 @@ void ReadTvl(std::span<const std::byte> file) {
   }
 }
 
-void ConvertModel(const ModelSource& model, WeightType type) {
+void ConvertModel(const ModelSource& model, const Recipe& types) {
   const std::string path = OutputPath();
-  const absl::Status written = WriteTvl(model, "", path, {.types = type});
-  // An f32 may be beyond what a block can hold.
-  if (IsQuantized(type) && absl::IsDataLoss(written)) return;
+  const absl::Status written = WriteTvl(model, "", path, {.types = types});
+  // An f32 may be beyond what a block can hold, and a block's scale need not be finite. The roles
+  // have one type here, or the source's.
+  const std::optional<WeightType> type = types[TensorRole::kWq];
+  if ((!type || IsQuantized(*type)) && absl::IsDataLoss(written)) return;
   TVL_FUZZ_CHECK(written.ok());
   {
     const absl::StatusOr<MappedFile> file = MappedFile::Open(path);

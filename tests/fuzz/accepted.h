@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/aligned_buffer.h"
-#include "core/tile.h"
+#include "models/recipe.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tvl_writer.h"
 
@@ -30,7 +30,7 @@ void ReadTvl(std::span<const std::byte> file);
 void UseTokenizer(const Tokenizer& tokenizer, std::string_view text);
 
 // Writes the model to a .tvl file; what the importer accepts, the reader must.
-void ConvertModel(const ModelSource& model, WeightType type);
+void ConvertModel(const ModelSource& model, const Recipe& types);
 
 }  // namespace tvl::testing
 

@@ -1,6 +1,7 @@
 """Makes the seeds of the fuzz targets: make_seeds.py FOLDER TVL..., where TVL... runs the tvl program.
 
-FOLDER/TARGET/* are small and whole: checkpoints of each version, vocabularies, .tvl files of every type of weight.
+FOLDER/TARGET/* are small and whole: checkpoints of each version, vocabularies, .tvl files of every type of weight, GGUF
+files of every type of tensor.
 """
 
 import os
@@ -9,7 +10,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import make_checkpoint  # noqa: E402
+import make_gguf  # noqa: E402
 
 
 def seed(folder, target, name):
@@ -40,6 +43,17 @@ def main(folder, *tvl):
             target = seed(folder, "tvl_reader", "%s-%s" % (size, dtype))
             subprocess.run([*tvl, "convert", source, target, "--tokenizer", plain, "--dtype", dtype], check=True)
         os.remove(plain)
+
+    # Small in bytes, though rows hold a block of every type; a type that w2's and wo's do not hold gives way to F32.
+    narrow = make_gguf.Shape(32, 32, 1, 2, 1, 16, 8, tied=True)
+    wide = make_gguf.Shape(256, 1, 1, 1, 1, 2, 8, tied=True)
+    for kind, (_, block, _) in make_gguf.TYPES.items():
+        gguf = make_gguf.llama([kind, "F32"], wide if block == 256 else narrow)
+        gguf.metadata["tokenizer.ggml.token_type"][1][1][-1] = 4
+        with open(seed(folder, "gguf", kind), "wb") as file:
+            file.write(gguf.bytes())
+    # A tokenizer of kind 2.
+    subprocess.run([*tvl, "convert", seed(folder, "gguf", "Q4_0"), seed(folder, "tvl_reader", "gguf-q4")], check=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(tvl_reader llama2c_v0 llama2c_v1 llama2c_v2 tokenizer)
+[ $# -gt 0 ] || targets=(tvl_reader gguf llama2c_v0 llama2c_v1 llama2c_v2 tokenizer)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -57,7 +57,6 @@ def version0(good, add):
     add(category, "a web page", Blob(b"<!DOCTYPE html>\n<html><head><title>Not found</title></head>"), "is this a llama2.c checkpoint?")
     for name, data, says in (
         ("a .tvl file", b"\x89TVL\r\n\x1a\n" + bytes(100), "found a .tvl file, which needs no conversion"),
-        ("a GGUF file", b"GGUF\x03\0\0\0" + bytes(100), "found a GGUF file"),
         ("a safetensors file", b"\x40\0\0\0\0\0\0\0" + b"{}".ljust(64), "found a safetensors file"),
         ("a PyTorch file", b"PK\x03\x04" + bytes(100), "found a PyTorch or zip archive"),
     ):

@@ -221,7 +221,8 @@ def tokenizer(good, add):
     ]:
         add(category, "%s = %d" % (field, value), damaged(code, offset, value), "tokenizer section: " + field, *says)
     # What only those who encode look at, and only those who verify.
-    add(category, "a kind of a later version", damaged("I", 24, 2), "kind: expected 1", "found 2", command="generate -m")
+    add(category, "a kind of a later version", damaged("I", 24, 4), "kind: expected 1", "found 4", command="generate -m")
+    add(category, "a kind that needs types", damaged("I", 24, 2), "piece_types: expected one per piece", "found none", command="generate -m")
     file = Tvl(good).set("Q", base + table(2), 0).set("Q", base + table(2) + 8, 0).seal_tokenizer()
     add(category, "no scores", file, "scores: expected one per piece", "found none", command="fingerprint -m")
     add(category, "no tokenizer", Tvl(good).set("Q", 40, 0).seal(), "no tokenizer", command="generate -m")

@@ -5,6 +5,9 @@ file of that name; //tools/bazel:shared_data.bzl defines the tests that need the
 """
 
 _FILES = {
+    "ggml-vocab-llama-spm.gguf": "data/ggml-vocab-llama-spm.gguf",
+    "ggml-vocab-llama-spm.gguf.inp": "data/ggml-vocab-llama-spm.gguf.inp",
+    "ggml-vocab-llama-spm.gguf.out": "data/ggml-vocab-llama-spm.gguf.out",
     "stories260K.bin": "data/stories260K.bin",
     "tales3M.bin": "model/tales3M.bin",
     "tales3M.tok.bin": "model/tales3M.tok.bin",

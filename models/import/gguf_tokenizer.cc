@@ -1,0 +1,170 @@
+#include "models/import/gguf_tokenizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "core/token.h"
+#include "models/tokenizer/sentence_piece_codec.h"
+
+namespace tvl {
+namespace {
+
+constexpr char kModel[] = "tokenizer.ggml.model";
+constexpr char kTokens[] = "tokenizer.ggml.tokens";
+constexpr char kScoresKey[] = "tokenizer.ggml.scores";
+constexpr char kTokenType[] = "tokenizer.ggml.token_type";
+constexpr char kSpace[] = "\xE2\x96\x81";  // U+2581, SentencePiece's space
+
+template <typename... Parts>
+absl::Status Malformed(const char* key, const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", parts...));
+}
+
+absl::Status CheckModel(const GgufMetadata& metadata) {
+  const absl::StatusOr<std::string_view> model = metadata.String(kModel);
+  if (!model.ok()) return model.status();
+  if (*model == "llama") return absl::OkStatus();
+  return Malformed(kModel,
+                   "llama (SentencePiece), the only one that this version can convert, found ",
+                   GgufQuoted(*model), *model == "gpt2" ? ", byte-level BPE" : "");
+}
+
+absl::Status CheckCount(const char* key, size_t found, uint32_t vocab_size) {
+  if (found == vocab_size) return absl::OkStatus();
+  return Malformed(key, "as many as the model's vocabulary has, ", vocab_size, ", found ", found);
+}
+
+absl::Status ReadPieces(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
+  const absl::StatusOr<std::vector<std::string_view>> tokens = metadata.Strings(kTokens);
+  if (!tokens.ok()) return tokens.status();
+  if (absl::Status s = CheckCount(kTokens, tokens->size(), vocab_size); !s.ok()) return s;
+  uint64_t bytes = 0;
+  for (const std::string_view token : *tokens) bytes += token.size();
+  // Keeps the offsets of pieces within the 32 bits they have in a .tvl file.
+  if (bytes > UINT32_MAX) return Malformed(kTokens, "at most 4294967295 bytes, found ", bytes);
+  data->pieces.reserve(tokens->size());
+  for (const std::string_view token : *tokens)
+    data->pieces.push_back(absl::StrReplaceAll(std::string(token), {{kSpace, " "}}));
+
+  absl::StatusOr<std::vector<float>> scores = metadata.F32s(kScoresKey);
+  if (!scores.ok()) return scores.status();
+  if (absl::Status s = CheckCount(kScoresKey, scores->size(), vocab_size); !s.ok()) return s;
+  const auto nan = std::ranges::find_if(*scores, [](float score) { return std::isnan(score); });
+  if (nan != scores->end()) {
+    return Malformed(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
+  }
+  data->scores = *std::move(scores);
+  return absl::OkStatus();
+}
+
+absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
+  const absl::StatusOr<std::vector<int64_t>> types = metadata.Integers(kTokenType);
+  if (!types.ok()) return types.status();
+  if (absl::Status s = CheckCount(kTokenType, types->size(), vocab_size); !s.ok()) return s;
+  for (size_t i = 0; i < types->size(); ++i) {
+    const int64_t type = (*types)[i];
+    if (type < static_cast<int64_t>(PieceType::kNormal) ||
+        type > static_cast<int64_t>(PieceType::kByte)) {
+      return Malformed(kTokenType, "numbers from 1 to 6, found ", type, " for token ", i);
+    }
+    data->piece_types.push_back(static_cast<PieceType>(type));
+    if (data->piece_types.back() == PieceType::kUserDefined && !data->pieces[i].empty())
+      data->added_tokens.push_back({.id = static_cast<uint32_t>(i), .flags = 0});
+  }
+  return absl::OkStatus();
+}
+
+// Whether there is a piece for every byte: the first piece of its name, which is the one that is
+// found by it.
+bool HasBytePieces(const TokenizerData& data) {
+  std::map<std::string, bool> found;
+  for (int byte = 0; byte < 256; ++byte) found[BytePieceName(static_cast<uint8_t>(byte))] = false;
+  size_t count = 0;
+  for (size_t i = 0; i < data.pieces.size() && count < found.size(); ++i) {
+    const auto name = found.find(data.pieces[i]);
+    if (name == found.end() || name->second) continue;
+    if (data.piece_types[i] != PieceType::kByte) return false;
+    name->second = true;
+    ++count;
+  }
+  return count == found.size();
+}
+
+// The id at `key`; -1 where there is no such key.
+absl::StatusOr<TokenId> ReadId(const GgufMetadata& metadata, const char* key, uint32_t vocab_size) {
+  if (!metadata.Has(key)) return -1;
+  const absl::StatusOr<uint32_t> id = metadata.U32(key);
+  if (!id.ok()) return id.status();
+  // "None" in some files.
+  if (*id == UINT32_MAX) return -1;
+  if (*id < vocab_size) return static_cast<TokenId>(*id);
+  return Malformed(key, "a token from 0 to ", vocab_size - 1, ", found ", *id);
+}
+
+absl::Status ReadIds(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
+  TokenId eot = -1, eom = -1;
+  const struct {
+    const char* key;
+    TokenId* id;
+  } ids[] = {{"tokenizer.ggml.bos_token_id", &data->bos_id},
+             {"tokenizer.ggml.eos_token_id", &data->eos_id},
+             {"tokenizer.ggml.unknown_token_id", &data->unk_id},
+             {"tokenizer.ggml.padding_token_id", &data->pad_id},
+             {"tokenizer.ggml.eot_token_id", &eot},
+             {"tokenizer.ggml.eom_token_id", &eom}};
+  for (const auto& named : ids) {
+    const absl::StatusOr<TokenId> id = ReadId(metadata, named.key, vocab_size);
+    if (!id.ok()) return id.status();
+    *named.id = *id;
+  }
+  for (const TokenId end : {data->eos_id, eot, eom}) {
+    if (end >= 0 && std::ranges::find(data->end_tokens, end) == data->end_tokens.end())
+      data->end_tokens.push_back(end);
+  }
+  return absl::OkStatus();
+}
+
+// With the defaults of ggml's `llama`.
+absl::Status ReadFlags(const GgufMetadata& metadata, TokenizerData* data) {
+  const struct {
+    const char* key;
+    bool fallback;
+    uint32_t flag;
+  } flags[] = {{"tokenizer.ggml.add_space_prefix", true, kTokenizerDummyPrefix},
+               {"tokenizer.ggml.add_bos_token", true, kTokenizerAddBos},
+               {"tokenizer.ggml.add_eos_token", false, kTokenizerAddEos}};
+  for (const auto& rule : flags) {
+    const absl::StatusOr<bool> set = metadata.BoolOr(rule.key, rule.fallback);
+    if (!set.ok()) return set.status();
+    if (*set) data->flags |= rule.flag;
+  }
+  const absl::StatusOr<std::string_view> chat = metadata.StringOr("tokenizer.chat_template", "");
+  if (!chat.ok()) return chat.status();
+  data->chat_template = std::string(*chat);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata,
+                                                  uint32_t vocab_size) {
+  TokenizerData data;
+  data.kind = TokenizerKind::kSentencePieceBpe;
+  if (absl::Status s = CheckModel(metadata); !s.ok()) return s;
+  if (absl::Status s = ReadPieces(metadata, vocab_size, &data); !s.ok()) return s;
+  if (absl::Status s = ReadTypes(metadata, vocab_size, &data); !s.ok()) return s;
+  if (absl::Status s = ReadIds(metadata, vocab_size, &data); !s.ok()) return s;
+  if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
+  if (HasBytePieces(data)) data.flags |= kTokenizerByteFallback;
+  return data;
+}
+
+}  // namespace tvl

@@ -1,0 +1,12 @@
+#!/bin/sh
+# gguf_test.sh TVL: see gguf_test.py.
+set -eu
+
+command -v python3 >/dev/null || {
+  echo "python3 is missing: apt-get install python3"
+  exit 1
+}
+here=$(dirname "$0")
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$here/../cli:$here/../format:$here/../support"
+# shellcheck disable=SC2086  # TVL_RUN is the words of a command
+python3 "$here/gguf_test.py" "$TEST_TMPDIR" ${TVL_RUN:-} "$1"

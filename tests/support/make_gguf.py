@@ -1,0 +1,329 @@
+"""Writes small GGUF models of the llama architecture with tensors of any type, from a seed.
+
+    make_gguf.py OUT.gguf [TYPE...]     # types of the matrices in turn (default: F32)
+
+As a module it says what every weight is: blocks are packed from scales and quants that are drawn, so that the weights
+are known without taking a block apart.
+"""
+
+import random
+import struct
+import sys
+
+F16, F32, U32, I32 = "<e", "<f", "<I", "<i"
+
+# --- Blocks: each function draws one and returns its bytes and its weights -----------------------------------------
+
+
+def f16(number):
+    return struct.pack("<e", number)
+
+
+def rounded(numbers):
+    """To f32. All that is computed before, in double precision, is exact."""
+    return list(struct.unpack("<%df" % len(numbers), struct.pack("<%df" % len(numbers), *numbers)))
+
+
+def scale(rng):
+    """A number that f16 holds, of either sign."""
+    return struct.unpack("<e", f16(rng.choice((-1, 1)) * rng.uniform(0.0005, 0.01)))[0]
+
+
+def nibbles(quants):
+    """32 quants: the first half in the low nibbles."""
+    return bytes(quants[i] | quants[i + 16] << 4 for i in range(16))
+
+
+def pairs(quants):
+    """128 quants of 2 bits."""
+    return bytes(quants[i] | quants[i + 32] << 2 | quants[i + 64] << 4 | quants[i + 96] << 6 for i in range(32))
+
+
+def draw(rng, count, low, high):
+    return [rng.randint(low, high) for _ in range(count)]
+
+
+def block_f32(rng):
+    number = struct.unpack("<f", struct.pack("<f", rng.gauss(0, 0.1)))[0]
+    return struct.pack("<f", number), [number]
+
+
+def block_f16(rng):
+    number = scale(rng) * 8
+    return f16(number), [number]
+
+
+def block_bf16(rng):
+    bits = struct.unpack("<I", struct.pack("<f", rng.gauss(0, 0.1)))[0] >> 16
+    return struct.pack("<H", bits), [struct.unpack("<f", struct.pack("<I", bits << 16))[0]]
+
+
+def block_q8_0(rng):
+    d, q = scale(rng), draw(rng, 32, -128, 127)
+    return f16(d) + struct.pack("32b", *q), [d * n for n in q]
+
+
+def block_q4_0(rng):
+    d, q = scale(rng), draw(rng, 32, 0, 15)
+    return f16(d) + nibbles(q), [d * (n - 8) for n in q]
+
+
+def block_q4_1(rng):
+    d, m, q = scale(rng), scale(rng), draw(rng, 32, 0, 15)
+    return f16(d) + f16(m) + nibbles(q), [d * n + m for n in q]
+
+
+def fifth_bits(quants):
+    return struct.pack("<I", sum((n >> 4) << i for i, n in enumerate(quants))) + nibbles([n & 15 for n in quants])
+
+
+def block_q5_0(rng):
+    d, q = scale(rng), draw(rng, 32, 0, 31)
+    return f16(d) + fifth_bits(q), [d * (n - 16) for n in q]
+
+
+def block_q5_1(rng):
+    d, m, q = scale(rng), scale(rng), draw(rng, 32, 0, 31)
+    return f16(d) + f16(m) + fifth_bits(q), [d * n + m for n in q]
+
+
+IQ4 = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+
+
+def block_iq4_nl(rng):
+    d, q = scale(rng), draw(rng, 32, 0, 15)
+    return f16(d) + nibbles(q), [d * IQ4[n] for n in q]
+
+
+def block_iq4_xs(rng):
+    d, s, q = scale(rng), draw(rng, 8, 0, 63), draw(rng, 256, 0, 15)
+    high = sum((n >> 4) << 2 * i for i, n in enumerate(s))
+    low = bytes((s[i] & 15) | (s[i + 1] & 15) << 4 for i in range(0, 8, 2))
+    packed = b"".join(nibbles(q[i : i + 32]) for i in range(0, 256, 32))
+    return f16(d) + struct.pack("<H", high) + low + packed, [d * (s[i // 32] - 32) * IQ4[n] for i, n in enumerate(q)]
+
+
+def block_q2_k(rng):
+    d, dmin = scale(rng), scale(rng)
+    s, m, q = draw(rng, 16, 0, 15), draw(rng, 16, 0, 15), draw(rng, 256, 0, 3)
+    data = bytes(a | b << 4 for a, b in zip(s, m)) + pairs(q[:128]) + pairs(q[128:]) + f16(d) + f16(dmin)
+    return data, [d * s[i // 16] * n - dmin * m[i // 16] for i, n in enumerate(q)]
+
+
+def block_q3_k(rng):
+    d, s, q = scale(rng), draw(rng, 16, 0, 63), draw(rng, 256, 0, 7)
+    third = [sum((q[32 * bit + i] >> 2) << bit for bit in range(8)) for i in range(32)]
+    low = [n & 3 for n in q]
+    scales = [(s[i] & 15) | (s[i + 8] & 15) << 4 for i in range(8)]
+    scales += [sum((s[4 * j + i] >> 4) << 2 * j for j in range(4)) for i in range(4)]
+    data = bytes(third) + pairs(low[:128]) + pairs(low[128:]) + bytes(scales) + f16(d)
+    return data, [d * (s[i // 16] - 32) * (n - 4) for i, n in enumerate(q)]
+
+
+def six_bits(s, m):
+    """8 scales and 8 minima in 12 bytes."""
+    first = [s[i] | (s[i + 4] >> 4) << 6 for i in range(4)] + [m[i] | (m[i + 4] >> 4) << 6 for i in range(4)]
+    return bytes(first + [(s[i] & 15) | (m[i] & 15) << 4 for i in range(4, 8)])
+
+
+def low_and_high(quants):
+    """256 quants of 4 bits, of each 64 the first half in the low nibbles."""
+    return bytes(quants[64 * j + i] | quants[64 * j + i + 32] << 4 for j in range(4) for i in range(32))
+
+
+def block_q4_k(rng):
+    d, dmin = scale(rng), scale(rng)
+    s, m, q = draw(rng, 8, 0, 63), draw(rng, 8, 0, 63), draw(rng, 256, 0, 15)
+    return f16(d) + f16(dmin) + six_bits(s, m) + low_and_high(q), [
+        d * s[i // 32] * n - dmin * m[i // 32] for i, n in enumerate(q)
+    ]
+
+
+def block_q5_k(rng):
+    d, dmin = scale(rng), scale(rng)
+    s, m, q = draw(rng, 8, 0, 63), draw(rng, 8, 0, 63), draw(rng, 256, 0, 31)
+    fifth = bytes(sum((q[32 * bit + i] >> 4) << bit for bit in range(8)) for i in range(32))
+    return f16(d) + f16(dmin) + six_bits(s, m) + fifth + low_and_high([n & 15 for n in q]), [
+        d * s[i // 32] * n - dmin * m[i // 32] for i, n in enumerate(q)
+    ]
+
+
+def block_q6_k(rng):
+    d, s, q = scale(rng), draw(rng, 16, -128, 127), draw(rng, 256, 0, 63)
+    low = bytes((q[128 * j + i] & 15) | (q[128 * j + i + 64] & 15) << 4 for j in range(2) for i in range(64))
+    high = pairs([n >> 4 for n in q[:128]]) + pairs([n >> 4 for n in q[128:]])
+    return low + high + struct.pack("16b", *s) + f16(d), [d * s[i // 16] * (n - 32) for i, n in enumerate(q)]
+
+
+# Name -> number in the file, weights of a block, what draws one.
+TYPES = {
+    "F32": (0, 1, block_f32), "F16": (1, 1, block_f16), "BF16": (30, 1, block_bf16),
+    "Q4_0": (2, 32, block_q4_0), "Q4_1": (3, 32, block_q4_1), "Q5_0": (6, 32, block_q5_0),
+    "Q5_1": (7, 32, block_q5_1), "Q8_0": (8, 32, block_q8_0), "IQ4_NL": (20, 32, block_iq4_nl),
+    "Q2_K": (10, 256, block_q2_k), "Q3_K": (11, 256, block_q3_k), "Q4_K": (12, 256, block_q4_k),
+    "Q5_K": (13, 256, block_q5_k), "Q6_K": (14, 256, block_q6_k), "IQ4_XS": (23, 256, block_iq4_xs),
+}  # fmt: skip
+
+# --- The file --------------------------------------------------------------------------------------------------------
+
+VALUE_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+STRING, ARRAY = 8, 9
+
+
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return struct.pack("<Q", len(value)) + value
+
+
+def value_bytes(kind, value):
+    """A value without its type; of an array `value` is (element type, list)."""
+    if kind == STRING:
+        return text(value)
+    if kind == ARRAY:
+        element, items = value
+        return struct.pack("<IQ", element, len(items)) + b"".join(value_bytes(element, item) for item in items)
+    return struct.pack("<" + VALUE_CODES[kind], value)
+
+
+class Tensor:
+    def __init__(self, name, shape, kind, data, weights):
+        self.name, self.shape, self.kind, self.data, self.weights = name, shape, kind, data, weights
+
+    def info(self, offset):
+        return (
+            text(self.name) + struct.pack("<I%dQ" % len(self.shape), len(self.shape), *self.shape)
+            + struct.pack("<IQ", TYPES[self.kind][0] if isinstance(self.kind, str) else self.kind, offset)
+        )  # fmt: skip
+
+    def rows(self):
+        cols = self.shape[0]
+        return [self.weights[i : i + cols] for i in range(0, len(self.weights), cols)]
+
+
+class Gguf:
+    """Metadata, name -> (type, value), and tensors, in the order in which they are added."""
+
+    def __init__(self):
+        self.metadata, self.tensors = {}, []
+        self.alignment = 32
+
+    def draw(self, rng, name, shape, kind):
+        _, weights_per_block, draw_block = TYPES[kind]
+        count = 1
+        for size in shape:
+            count *= size
+        blocks = [draw_block(rng) for _ in range(count // weights_per_block)]
+        weights = rounded([weight for block in blocks for weight in block[1]])
+        self.tensors.append(Tensor(name, shape, kind, b"".join(block[0] for block in blocks), weights))
+
+    def tensor(self, name):
+        return next(t for t in self.tensors if t.name == name)
+
+    def infos(self):
+        out, offset = [], 0
+        for tensor in self.tensors:
+            out.append(tensor.info(offset))
+            offset += -(-len(tensor.data) // self.alignment) * self.alignment
+        return out
+
+    def head(self):
+        pairs = [text(k) + struct.pack("<I", kind) + value_bytes(kind, v) for k, (kind, v) in self.metadata.items()]
+        return b"GGUF" + struct.pack("<IQQ", 3, len(self.tensors), len(pairs)) + b"".join(pairs) + b"".join(self.infos())
+
+    def bytes(self):
+        pad = lambda data: data + bytes(-len(data) % self.alignment)
+        return pad(self.head()) + b"".join(pad(tensor.data) for tensor in self.tensors)
+
+    def split(self, count):
+        """The bytes of so many parts."""
+        parts = []
+        for i in range(count):
+            part = Gguf()
+            part.metadata = dict(self.metadata if i == 0 else {})
+            part.metadata.update({"split.no": (2, i), "split.count": (2, count), "split.tensors.count": (5, len(self.tensors))})
+            part.tensors = self.tensors[i::count]
+            parts.append(part.bytes())
+        return parts
+
+
+class Shape:
+    def __init__(self, dim=256, hidden=256, layers=2, heads=4, kv_heads=2, head_dim=32, context=64, tied=False):
+        self.dim, self.hidden, self.layers, self.heads, self.kv_heads = dim, hidden, layers, heads, kv_heads
+        self.head_dim, self.context, self.tied = head_dim, context, tied
+
+
+def vocabulary(gguf, extra=("a", "b", "\u2581", "\u2581a", "ab")):
+    """<unk>, <s>, </s>, the bytes, and `extra`, whose scores fall."""
+    pieces = ["<unk>", "<s>", "</s>"] + ["<0x%02X>" % byte for byte in range(256)] + list(extra)
+    types = [2, 3, 3] + [6] * 256 + [1] * len(extra)
+    scores = [0.0] * 259 + [-1.0 - i for i in range(len(extra))]
+    gguf.metadata.update({
+        "tokenizer.ggml.model": (STRING, "llama"),
+        "tokenizer.ggml.tokens": (ARRAY, (STRING, pieces)),
+        "tokenizer.ggml.scores": (ARRAY, (6, scores)),
+        "tokenizer.ggml.token_type": (ARRAY, (5, types)),
+        "tokenizer.ggml.bos_token_id": (4, 1),
+        "tokenizer.ggml.eos_token_id": (4, 2),
+        "tokenizer.ggml.unknown_token_id": (4, 0),
+    })  # fmt: skip
+    return len(pieces)
+
+
+def hyperparameters(gguf, s):
+    gguf.metadata.update({
+        "general.architecture": (STRING, "llama"),
+        "general.name": (STRING, "a fixture"),
+        "llama.block_count": (4, s.layers),
+        "llama.context_length": (4, s.context),
+        "llama.embedding_length": (4, s.dim),
+        "llama.feed_forward_length": (4, s.hidden),
+        "llama.attention.head_count": (4, s.heads),
+        "llama.attention.head_count_kv": (4, s.kv_heads),
+        "llama.attention.key_length": (4, s.head_dim),
+        "llama.attention.value_length": (4, s.head_dim),
+        "llama.attention.layer_norm_rms_epsilon": (6, 1e-5),
+        "llama.rope.dimension_count": (4, s.head_dim),
+    })  # fmt: skip
+
+
+def llama(types=("F32",), shape=None, seed=1):
+    """A whole model. The matrices take the types in turn, where their rows are whole blocks, else the next that fits."""
+    s, rng, gguf = shape or Shape(), random.Random(seed), Gguf()
+    hyperparameters(gguf, s)
+    pieces = vocabulary(gguf)
+    gguf.metadata["llama.vocab_size"] = (4, pieces)
+    left = list(types)
+
+    def matrix(name, rows, cols):
+        if not left:
+            left.extend(types)
+        kind = next((k for k in left if cols % TYPES[k][1] == 0), None)
+        if kind is None:
+            kind = next(k for k in types if cols % TYPES[k][1] == 0)
+        else:
+            left.remove(kind)
+        gguf.draw(rng, name, (cols, rows), kind)
+
+    vector = lambda name, size: gguf.draw(rng, name, (size,), "F32")
+    q, kv = s.heads * s.head_dim, s.kv_heads * s.head_dim
+    matrix("token_embd.weight", pieces, s.dim)
+    for i in range(s.layers):
+        at = "blk.%d." % i
+        vector(at + "attn_norm.weight", s.dim)
+        matrix(at + "attn_q.weight", q, s.dim)
+        matrix(at + "attn_k.weight", kv, s.dim)
+        matrix(at + "attn_v.weight", kv, s.dim)
+        matrix(at + "attn_output.weight", s.dim, q)
+        vector(at + "ffn_norm.weight", s.dim)
+        matrix(at + "ffn_gate.weight", s.hidden, s.dim)
+        matrix(at + "ffn_down.weight", s.dim, s.hidden)
+        matrix(at + "ffn_up.weight", s.hidden, s.dim)
+    vector("output_norm.weight", s.dim)
+    if not s.tied:
+        matrix("output.weight", pieces, s.dim)
+    return gguf
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], "wb") as out:
+        out.write(llama(sys.argv[2:] or ["F32"]).bytes())
