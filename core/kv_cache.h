@@ -43,9 +43,9 @@ class KvCache {
                       head_dim_, static_cast<uint32_t>(capacity_));
   }
 
-  // Calls f(span) for the parts of the cache that hold the first `positions`: layer by layer, head by
-  // head, each as KvSlot::ForEachPart. Written to another cache of the same model and type, whatever
-  // its capacity, they make it hold the same.
+  // Calls f(span) for the parts of the cache that hold the first `positions`: layer by layer, head
+  // by head, each as KvSlot::ForEachPart. Written to another cache of the same model and type,
+  // whatever its capacity, they make it hold the same.
   template <typename F>
   void ForEachPart(size_t positions, F&& f) const {
     for (size_t layer = 0; layer < n_layers_; ++layer) {

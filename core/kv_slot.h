@@ -88,15 +88,14 @@ struct KvSlot {
   size_t value_blocks() const { return (head_dim + kQuantBlock - 1) / kQuantBlock; }
   static constexpr size_t kPanelsPerBlock = kQuantBlock / kPanelRows;
 
-  // Calls f(span) for the parts of the slot that hold the first n positions, in a fixed order: their
-  // keys in whole panels, and their values up to the next multiple of 4.
+  // Calls f(span) for the parts of the slot that hold the first n positions, in a fixed order:
+  // their keys in whole panels, and their values up to the next multiple of 4.
   template <typename F>
   void ForEachPart(size_t n, F&& f) const {
     const size_t columns = RoundUp(n, kDotChains);
     f(std::span(keys, PanelCount(n) * key_panel_bytes()));
     for (size_t panel = 0; panel < PanelCount(head_dim); ++panel) {
-      f(std::span(values + panel * value_panel_bytes(),
-                  value_panel_bytes() / capacity * columns));
+      f(std::span(values + panel * value_panel_bytes(), value_panel_bytes() / capacity * columns));
     }
     if (value_scales == nullptr) return;
     for (size_t block = 0; block < value_blocks(); ++block)

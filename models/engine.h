@@ -23,6 +23,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,6 +40,7 @@
 #include "core/token.h"
 #include "core/trace.h"
 #include "models/llama.h"
+#include "models/session_file.h"
 #include "models/tvl_reader.h"
 #include "models/weight_memory.h"
 
@@ -46,8 +48,8 @@ namespace tvl {
 
 struct SessionOptions {
   size_t context = 0;  // positions; 0, or more than the model's, means the model's
-  size_t prefill_chunk =
-      256;  // tokens that one pass of Prefill runs; any value gives the same bits
+  // Tokens that one pass of Prefill runs; any value gives the same bits.
+  size_t prefill_chunk = 256;
   KvType kv_type = KvType::kF16;  // what the KV cache keeps
   bool all_logits = false;        // keep room for the logits of every token of a chunk (PrefillAll)
 };
@@ -91,7 +93,8 @@ class Session {
             .quant_batch = K::kQuantBatch};
   }
 
-  size_t position() const { return position_; }  // tokens so far
+  size_t position() const { return tokens_.size(); }  // tokens so far
+  std::span<const TokenId> tokens() const { return tokens_; }
   size_t context() const { return state_.shape().context; }
   KvType kv_type() const { return cache_.type(); }
   const ModelConfig& config() const { return llama_.config(); }
@@ -151,34 +154,66 @@ class Session {
   // Forgets the tokens from `position` on, if there are any; logits() are then stale until the next
   // Step or Prefill.
   void Rewind(size_t position) {
-    if (position >= position_) return;
+    if (position >= tokens_.size()) return;
     cache_.Truncate(position);
-    position_ = position;
+    tokens_.resize(position);
+  }
+
+  // Writes the session to a file, with tokens that are to follow those run (the last one drawn,
+  // say) and the number of tokens drawn so far. `model`: TvlReader::identity() of its weights.
+  absl::Status Save(const std::string& path, uint64_t model, std::span<const TokenId> to_run,
+                    uint64_t steps) const {
+    std::vector<TokenId> all = tokens_;
+    all.insert(all.end(), to_run.begin(), to_run.end());
+    return SaveSession(
+        path, {.model = model, .tokens = all, .positions = tokens_.size(), .steps = steps}, cache_);
+  }
+
+  // Takes the place of what this session holds: the tokens that were run, and their keys and values
+  // bit for bit. logits() are stale until the next Step or Prefill. FailedPrecondition if the file
+  // is of another model, has another type of KV cache, or more positions than fit; the session is
+  // then as it was.
+  absl::Status Resume(const SessionFile& file, uint64_t model) {
+    const std::span<const TokenId> run = file.info().tokens.first(file.info().positions);
+    if (absl::Status s = file.CheckFits(model, context(), cache_); !s.ok()) return s;
+    for (const TokenId token : file.info().tokens) {
+      if (absl::Status s = CheckToken(token); !s.ok()) return s;
+    }
+    Rewind(0);
+    if (absl::Status s = file.CopyTo(&cache_); !s.ok()) return s;
+    tokens_.assign(run.begin(), run.end());
+    return absl::OkStatus();
   }
 
  private:
   using Logits = typename Llama<K, M>::Logits;
 
   Session(M model, ThreadPool* pool, KvCache cache, RunState state)
-      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(std::move(state)) {}
+      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(std::move(state)) {
+    tokens_.reserve(context());
+  }
 
   absl::Status Check(std::span<const TokenId> tokens) const {
-    if (tokens.size() > context() - position_) {
+    if (tokens.size() > context() - position()) {
       return absl::OutOfRangeError(
-          absl::StrCat("the context of ", context(), " positions is full: ", position_,
+          absl::StrCat("the context of ", context(), " positions is full: ", position(),
                        " are taken and ", tokens.size(), " more were asked for"));
     }
     for (const TokenId token : tokens) {
-      if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("token id: expected 0 to ", config().vocab_size - 1, ", found ", token));
+      if (absl::Status s = CheckToken(token); !s.ok()) return s;
     }
     return absl::OkStatus();
   }
 
+  absl::Status CheckToken(TokenId token) const {
+    if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("token id: expected 0 to ", config().vocab_size - 1, ", found ", token));
+  }
+
   void Run(std::span<const TokenId> tokens, Logits logits) {
-    llama_.Forward(tokens, position_, logits, cache_, state_, *pool_);
-    position_ += tokens.size();
+    llama_.Forward(tokens, position(), logits, cache_, state_, *pool_);
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
     logits_row_ = 0;
   }
 
@@ -186,7 +221,7 @@ class Session {
   ThreadPool* pool_;
   KvCache cache_;
   RunState state_;
-  size_t position_ = 0;
+  std::vector<TokenId> tokens_;  // those run; reserved for the whole context
   size_t logits_row_ = 0;
 };
 

@@ -35,6 +35,8 @@ SquaredLoss MeasurePanel(WeightType type, const float* const* rows, size_t cols,
       return Measure<WeightType::kQ4>(rows, cols, panel);
     case WeightType::kQ4M:
       return Measure<WeightType::kQ4M>(rows, cols, panel);
+    case WeightType::kI8:
+      break;  // no weights are of it
   }
   return {};
 }

@@ -110,20 +110,21 @@ absl::Status SessionFile::Parse() {
   std::memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof(header)));
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
     return absl::DataLossError(
-        absl::StrCat(path_, ": expected a session that tvl wrote, found another kind of file; name "
-                            "another file"));
+        absl::StrCat(path_,
+                     ": expected a session that tvl wrote, found another kind of file; name "
+                     "another file"));
   }
   if (bytes.size() < sizeof(Header))
     return Damaged(path_, absl::StrCat("expected a header of 64 bytes, found ", bytes.size()));
   if (header.version != kVersion || header.contract != kContractVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path_, ": expected a session of format ", kVersion, " and numeric contract ",
-        kContractVersion, ", found format ", header.version, " and contract ", header.contract,
-        "; use the tvl that wrote it, or begin another"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path_, ": expected a session of format ", kVersion, " and numeric contract ",
+                     kContractVersion, ", found format ", header.version, " and contract ",
+                     header.contract, "; use the tvl that wrote it, or begin another"));
   }
   if (header.file_size != bytes.size()) {
-    return Damaged(path_, absl::StrCat("expected ", header.file_size, " bytes, found ",
-                                       bytes.size()));
+    return Damaged(path_,
+                   absl::StrCat("expected ", header.file_size, " bytes, found ", bytes.size()));
   }
   const uint64_t expected = std::exchange(header.checksum, 0);
   Xxh3Stream checksum;
@@ -134,10 +135,8 @@ absl::Status SessionFile::Parse() {
                                           checksum.Digest()));
   }
   const uint64_t token_bytes = RoundUp(uint64_t{header.tokens} * sizeof(TokenId), kLineBytes);
-  const bool known =
-      std::ranges::any_of(kKvTypes, [&](KvType type) {
-        return header.kv_type == static_cast<uint32_t>(type);
-      });
+  const bool known = std::ranges::any_of(
+      kKvTypes, [&](KvType type) { return header.kv_type == static_cast<uint32_t>(type); });
   if (!known || header.positions > header.tokens || token_bytes > bytes.size() - sizeof(Header))
     return Damaged(path_, "expected a header that agrees with the file, found one that does not");
   kv_type_ = static_cast<KvType>(header.kv_type);
@@ -149,28 +148,34 @@ absl::Status SessionFile::Parse() {
   return absl::OkStatus();
 }
 
-absl::Status SessionFile::CopyTo(uint64_t model, KvCache* cache) const {
+absl::Status SessionFile::CheckFits(uint64_t model, size_t context, const KvCache& cache) const {
   const auto refused = [&](absl::string_view what) {
     return absl::FailedPreconditionError(absl::StrCat(path_, ": ", what));
   };
   if (info_.model != model) {
-    return refused(absl::StrFormat(
-        "expected a session of this model (%016x), found one of another (%016x); use that model, or "
-        "begin another session",
-        model, info_.model));
+    return refused(
+        absl::StrFormat("expected a session of this model (%016x), found one of another (%016x); "
+                        "use that model, or "
+                        "begin another session",
+                        model, info_.model));
   }
-  if (kv_type_ != cache->type()) {
-    return refused(absl::StrCat("expected a KV cache of ", KvTypeName(cache->type()), ", found ",
+  if (kv_type_ != cache.type()) {
+    return refused(absl::StrCat("expected a KV cache of ", KvTypeName(cache.type()), ", found ",
                                 KvTypeName(kv_type_), "; use --kv-dtype ", KvTypeName(kv_type_)));
   }
-  if (info_.positions > cache->capacity()) {
-    return refused(absl::StrCat("expected at most ", cache->capacity(), " positions, found ",
-                                info_.positions, "; use a larger --context"));
+  if (info_.positions > context) {
+    return refused(absl::StrCat("expected at most ", context, " positions, found ", info_.positions,
+                                "; use a larger --context"));
   }
   size_t size = 0;
-  cache->ForEachPart(info_.positions, [&](std::span<std::byte> part) { size += part.size(); });
+  cache.ForEachPart(info_.positions, [&](std::span<std::byte> part) { size += part.size(); });
   if (size != parts_.size())
-    return Damaged(path_, absl::StrCat("expected ", size, " bytes of cache, found ", parts_.size()));
+    return Damaged(path_,
+                   absl::StrCat("expected ", size, " bytes of cache, found ", parts_.size()));
+  return absl::OkStatus();
+}
+
+absl::Status SessionFile::CopyTo(KvCache* cache) const {
   const std::byte* from = parts_.data();
   cache->ForEachPart(info_.positions, [&](std::span<std::byte> part) {
     std::memcpy(part.data(), from, part.size());

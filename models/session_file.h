@@ -45,9 +45,11 @@ class SessionFile {
   const SessionInfo& info() const { return info_; }
   KvType kv_type() const { return kv_type_; }
 
-  // Copies keys and values. FailedPrecondition if the session is of another model than `model`, its
-  // cache of another type or shape than `cache`, or longer than its capacity.
-  absl::Status CopyTo(uint64_t model, KvCache* cache) const;
+  // FailedPrecondition if the session is of another model than `model`, its cache of another type
+  // than `cache`, or if it has more positions than `context`.
+  absl::Status CheckFits(uint64_t model, size_t context, const KvCache& cache) const;
+  // Copies keys and values. REQUIRES: CheckFits.
+  absl::Status CopyTo(KvCache* cache) const;
 
  private:
   SessionFile(MappedFile file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}

@@ -135,6 +135,7 @@ absl::Status TvlReader::ParseHeader() {
         "header checksum: expected %016x, found %016x; header, config or directory is damaged",
         h.checksum, checksum));
   }
+  identity_ = checksum;
   major_ = h.major;
   minor_ = h.minor;
   directory_offset_ = h.directory_offset;

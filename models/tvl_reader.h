@@ -52,6 +52,9 @@ class TvlReader {
   uint16_t major() const { return major_; }
   uint16_t minor() const { return minor_; }
   const ModelConfig& config() const { return config_; }
+  // The checksum of header, configuration and directory, which holds those of all tensors: files with
+  // the same one compute the same.
+  uint64_t identity() const { return identity_; }
   std::span<const TensorInfo> tensors() const { return tensors_; }
   // Entries of types that this version does not know and the file does not require. Their shapes
   // are not checked.
@@ -128,6 +131,7 @@ class TvlReader {
   std::string name_;
   std::span<const std::byte> bytes_;
   uint16_t major_ = 0;
+  uint64_t identity_ = 0;
   uint16_t minor_ = 0;
   uint64_t directory_offset_ = 0;
   uint64_t config_offset_ = 0;

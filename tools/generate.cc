@@ -17,6 +17,7 @@
 #include "backends/selected.h"
 #include "core/trace.h"
 #include "models/atomic_file.h"
+#include "models/session_file.h"
 #include "models/trace_file.h"
 #include "samplers/standard_chain.h"
 #include "tools/command.h"
@@ -44,6 +45,8 @@ struct Options {
   SamplingOptions sampling;
   bool stats = false;
   std::string trace;
+  std::string session;
+  bool kv_type_given = false;
 };
 
 // Of each thread: 3 MB, hundreds of tokens of a model with a dozen layers.
@@ -135,6 +138,38 @@ void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
                       static_cast<double>(engine.reader().BytesPerToken()) * decode_rate / 1e9));
 }
 
+// The session that --session names, if the file is there. Says early if it could not be written.
+absl::StatusOr<std::optional<SessionFile>> FindSession(const Options& options) {
+  if (options.session.empty()) return std::nullopt;
+  if (!options.model.empty() && SameFile(options.session, options.model)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.session, ": the session would replace the model"));
+  }
+  absl::StatusOr<SessionFile> saved = SessionFile::Open(options.session);
+  if (!saved.ok() && !absl::IsNotFound(saved.status())) return saved.status();
+  if (absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.session); !file.ok())
+    return file.status();
+  if (!saved.ok()) return std::nullopt;
+  return *std::move(saved);
+}
+
+// Resumes the session that was saved. Returns the tokens that it is to run before it writes: those
+// left over, and `prompt`.
+absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, uint64_t model,
+                                            const Tokenizer& tokenizer, const std::string& prompt,
+                                            Engine<SelectedKernel>::SessionType* session) {
+  if (absl::Status s = session->Resume(saved, model); !s.ok()) return s;
+  const std::span<const TokenId> rest = saved.info().tokens.subspan(saved.info().positions);
+  std::vector<TokenId> tokens(rest.begin(), rest.end());
+  if (!prompt.empty()) tokenizer.Encode(prompt, {.bos = false, .eos = false}, &tokens);
+  if (tokens.empty() && session->position() > 0) {
+    // What follows the last token is known once it is run again.
+    tokens.push_back(session->tokens().back());
+    session->Rewind(session->position() - 1);
+  }
+  return tokens;
+}
+
 absl::Status Run(const Options& options) {
   std::string prompt = options.prompt;
   if (prompt == "-") {
@@ -153,6 +188,8 @@ absl::Status Run(const Options& options) {
     if (!file.ok()) return file.status();
     trace_file.emplace(*std::move(file));
   }
+  absl::StatusOr<std::optional<SessionFile>> saved = FindSession(options);
+  if (!saved.ok()) return saved.status();
   const Stopwatch loading;
   std::string why;
   auto engine = Open(options, &why);
@@ -166,14 +203,22 @@ absl::Status Run(const Options& options) {
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
-  auto session = (*engine)->NewSession({.context = options.context,
-                                        .prefill_chunk = options.prefill_chunk,
-                                        .kv_type = options.kv_type});
+  auto session = (*engine)->NewSession(
+      {.context = options.context,
+       .prefill_chunk = options.prefill_chunk,
+       .kv_type = *saved && !options.kv_type_given ? (*saved)->kv_type() : options.kv_type});
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
-  const std::vector<TokenId> tokens = EncodePrompt(*tokenizer, prompt);
-  if (absl::Status s = CheckFits(tokens.size(), 0, session->context()); !s.ok()) return s;
+  const uint64_t model = (*engine)->reader().identity();
+  const uint64_t steps_before = *saved ? (*saved)->info().steps : 0;
+  absl::StatusOr<std::vector<TokenId>> tokens =
+      *saved ? Resume(**saved, model, *tokenizer, prompt, &*session)
+             : EncodePrompt(*tokenizer, prompt);
+  if (!tokens.ok()) return tokens.status();
+  const size_t resumed = session->position();
+  if (absl::Status s = CheckFits(resumed + tokens->size(), 0, session->context()); !s.ok())
+    return s;
 
   const InterruptGuard guard;
   if (absl::Status s = Print(prompt); !s.ok()) return s;
@@ -184,9 +229,20 @@ absl::Status Run(const Options& options) {
   StandardChain sampler = MakeStandardChain(options.sampling);
   GenerationStats stats;
   Trace* trace = (*engine)->trace();
-  const auto stop = Generate(*session, *tokenizer, tokens, options.max_tokens, sampler, sink,
-                             &stats, trace == nullptr ? nullptr : &trace->ring(0));
+  const auto stop = Generate(*session, *tokenizer, *tokens, options.max_tokens, sampler, sink,
+                             &stats, trace == nullptr ? nullptr : &trace->ring(0), steps_before);
   if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
+  if (!options.session.empty()) {
+    std::vector<TokenId> rest(tokens->begin() + static_cast<std::ptrdiff_t>(stats.prompt_tokens),
+                              tokens->end());
+    if (stats.not_run) rest.push_back(*stats.not_run);
+    saved->reset();  // before its file is replaced
+    if (absl::Status s =
+            session->Save(options.session, model, rest, steps_before + stats.new_tokens);
+        !s.ok()) {
+      return s;
+    }
+  }
   if (absl::Status s = Print("\n"); !s.ok()) return s;
   if (stop.ok() && *stop == StopReason::kContextEnd) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
@@ -223,6 +279,11 @@ void AddGenerate(CLI::App& app, Action* action) {
       "of it first, --mlock keeps it in memory as well, --huge-pages takes as much memory again "
       "as the file.\n"
       "\n"
+      "--session keeps tokens and what attention remembers of them in a file, also after Ctrl-C; "
+      "with "
+      "the same options\n"
+      "the text goes on as if it had never stopped. A prompt then follows what is there.\n"
+      "\n"
       "Examples:\n"
       "  tvl generate\n"
       "  tvl generate -p \"Once upon a time\" -n 100 --stats\n"
@@ -254,10 +315,15 @@ void AddGenerate(CLI::App& app, Action* action) {
            "Positions to make room for (default: the model's)");
   AddPrefillChunk(*sub, &options->prefill_chunk);
   AddKvType(*sub, &options->kv_type);
+  AddFileName(*sub, "--session", &options->session,
+              "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
   AddFileName(*sub, "--trace", &options->trace,
               "Write what each thread did when to this file, for chrome://tracing or Perfetto");
-  sub->callback([options, action] { *action = [options] { return Run(*options); }; });
+  sub->callback([sub, options, action] {
+    options->kv_type_given = sub->count("--kv-dtype") > 0;
+    *action = [options] { return Run(*options); };
+  });
 }
 
 }  // namespace tvl

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ struct GenerationStats {
   // From the start of prefill until the sink has taken the first token's text.
   double first_token_seconds = 0;
   std::vector<float> step_seconds;  // of each token after the first: step, sampling and sink
+  // The last new token, if the session has not run it: what is written last need not be read.
+  std::optional<TokenId> not_run;
 };
 
 // Runs `prompt` through `session`, then samples up to `max_tokens` new tokens and hands the text of
@@ -34,12 +37,12 @@ struct GenerationStats {
 // sink between them too, without text, so that it can end that as well. Stops early at an end
 // token, whose text is not given, and where the context ends: the logits of its last position still
 // give a token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds
-// what has happened, on error too.
+// what has happened, on error too. `steps_before`: tokens drawn in earlier calls for this sequence.
 template <typename SessionType, Sampler S, typename Sink>
 absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& tokenizer,
                                     std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
-                                    Sink&& sink, GenerationStats* stats,
-                                    TraceRing* trace = nullptr) {
+                                    Sink&& sink, GenerationStats* stats, TraceRing* trace = nullptr,
+                                    uint64_t steps_before = 0) {
   *stats = GenerationStats();
   const size_t before = session.position();
   const Stopwatch start;
@@ -51,8 +54,9 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
 
   const size_t room = std::min(max_tokens, session.context() - session.position() + 1);
   stats->step_seconds.reserve(room);
-  std::vector<TokenId> tokens(prompt.begin(), prompt.end());
-  tokens.reserve(prompt.size() + room);
+  std::vector<TokenId> tokens;
+  tokens.reserve(session.position() + room);
+  tokens.assign(session.tokens().begin(), session.tokens().end());
   Stopwatch since_last;
   while (stats->new_tokens < max_tokens) {
     const auto sample = [&] {
@@ -61,14 +65,17 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
         trace->Mark();
       }
       const TraceScope traced(trace, TraceOp::kSample);
-      return sampler.Sample(session.logits(), {.tokens = tokens, .step = stats->new_tokens});
+      return sampler.Sample(session.logits(),
+                            {.tokens = tokens, .step = steps_before + stats->new_tokens});
     };
     const TokenId token = sample();
     if (tokenizer.IsEnd(token)) return StopReason::kEndToken;
     const TokenId previous = tokens.empty() ? -1 : tokens.back();
     tokens.push_back(token);
+    stats->not_run = token;
+    ++stats->new_tokens;
     if (absl::Status s = sink(tokenizer.Decode(previous, token)); !s.ok()) return s;
-    if (stats->new_tokens++ == 0) {
+    if (stats->new_tokens == 1) {
       stats->first_token_seconds = start.seconds();
     } else {
       stats->step_seconds.push_back(static_cast<float>(since_last.seconds()));
@@ -77,6 +84,7 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
     if (stats->new_tokens == max_tokens) break;
     if (session.position() == session.context()) return StopReason::kContextEnd;
     if (absl::Status s = session.Step(token); !s.ok()) return s;
+    stats->not_run.reset();
   }
   return StopReason::kMaxTokens;
 }
