@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/kv_slot.h"
@@ -26,6 +28,9 @@ class KvCache {
     absl::StatusOr<ZeroPages> pages = ZeroPages::Allocate(BytesFor(config, context, type));
     if (!pages.ok()) return pages.status();
     cache.pages_ = *std::move(pages);
+    const size_t huge = cache.pages_.size() / ZeroPages::kHugePageBytes;
+    cache.expected_.resize(huge == 0 ? 0 : huge - 1);
+    cache.huge_.resize(cache.expected_.size());
     return cache;
   }
 
@@ -50,6 +55,32 @@ class KvCache {
   void ForEachPart(size_t positions, F&& f) const {
     for (size_t layer = 0; layer < n_layers_; ++layer) {
       for (size_t head = 0; head < n_kv_heads_; ++head) Slot(layer, head).ForEachPart(positions, f);
+    }
+  }
+
+  // To be called before positions up to `positions` are written: memory of which they take half and
+  // more may come in huge pages, which decoding reads faster. `now`: see ZeroPages::AllowHugePage.
+  // Allocates nothing.
+  void Expect(size_t positions, bool now) {
+    constexpr size_t kHuge = ZeroPages::kHugePageBytes;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(pages_.data());
+    const uintptr_t first = RoundUp(begin, kHuge);  // whole pages of 2 MB lie from here on
+    std::fill(expected_.begin(), expected_.end(), 0);
+    ForEachPart(positions, [&](std::span<std::byte> part) {
+      uintptr_t at = reinterpret_cast<uintptr_t>(part.data());
+      const uintptr_t end = at + part.size();
+      for (at = std::max(at, first); at < end;) {
+        const size_t page = (at - first) / kHuge;
+        if (page >= expected_.size()) return;
+        const uintptr_t next = std::min(end, first + (page + 1) * kHuge);
+        expected_[page] += static_cast<uint32_t>(next - at);
+        at = next;
+      }
+    });
+    for (size_t page = 0; page < expected_.size(); ++page) {
+      if (huge_[page] || expected_[page] < kHuge / 2) continue;
+      huge_[page] = true;
+      pages_.AllowHugePage(pages_.data() + (first - begin) + page * kHuge, now);
     }
   }
 
@@ -92,6 +123,10 @@ class KvCache {
   KvType type_;
   size_t slot_bytes_;
   ZeroPages pages_;
+  // Of each whole 2 MB of pages_: bytes of it that are expected to be used, and whether it was said
+  // that it may be a huge page.
+  std::vector<uint32_t> expected_;
+  std::vector<bool> huge_;
 };
 
 }  // namespace tvl

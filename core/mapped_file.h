@@ -76,6 +76,13 @@ class ZeroPages {
   std::byte* data() const { return mapping_.data(); }
   size_t size() const { return mapping_.size(); }
 
+  // Lets the system use a page of 2 MB at `begin`, which is a multiple of that: for what will be
+  // touched all over, or half of it. Pages that are there already are moved together at once if
+  // `now`, which takes milliseconds, and otherwise when the system finds the time. No effect where
+  // there are no such pages.
+  static constexpr size_t kHugePageBytes = size_t{2} << 20;
+  void AllowHugePage(std::byte* begin, bool now);
+
  private:
   explicit ZeroPages(internal::Mapping mapping) : mapping_(std::move(mapping)) {}
   internal::Mapping mapping_;

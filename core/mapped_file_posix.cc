@@ -132,6 +132,14 @@ absl::StatusOr<ZeroPages> ZeroPages::Allocate(size_t bytes) {
   return ZeroPages(internal::Mapping(address, bytes));
 }
 
+void ZeroPages::AllowHugePage([[maybe_unused]] std::byte* begin, [[maybe_unused]] bool now) {
+#ifdef MADV_HUGEPAGE
+  madvise(begin, kHugePageBytes, MADV_HUGEPAGE);
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE of Linux 6.1, younger than some headers
+  if (now) madvise(begin, kHugePageBytes, kCollapse);
+#endif
+}
+
 size_t ResidentBytes(std::span<const std::byte> range) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t before = reinterpret_cast<uintptr_t>(range.data()) % page;

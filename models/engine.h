@@ -114,6 +114,7 @@ class Session {
   template <typename Between>
   absl::Status Prefill(std::span<const TokenId> tokens, Between&& between) {
     if (absl::Status s = Check(tokens); !s.ok()) return s;
+    cache_.Expect(position() + tokens.size(), /*now=*/true);
     while (!tokens.empty()) {
       const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
       Run(tokens.first(count), count == tokens.size() ? Logits::kLast : Logits::kNone);
@@ -147,6 +148,9 @@ class Session {
   absl::Status Step(TokenId token) {
     const std::span<const TokenId> one(&token, 1);
     if (absl::Status s = Check(one); !s.ok()) return s;
+    constexpr size_t kOften = 256;
+    if (position() % kOften == 0)
+      cache_.Expect(std::min(position() + kOften, context()), /*now=*/false);
     Run(one, Logits::kLast);
     return absl::OkStatus();
   }
