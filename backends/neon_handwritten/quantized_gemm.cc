@@ -7,9 +7,9 @@
 //           for each half of the panel      a pass: 8 rows x 4 tokens
 //
 // A pass keeps 8 integer and 8 float sums in registers. All 16 rows at once would leave no room for
-// the float sums, which would go to memory and back in every block; stores are what a Neoverse N1
-// is worst at. A register of activations is a quad of inputs of each of 4 tokens, from which SDOT
-// takes a lane and SMMLA's operands are zipped.
+// the float sums, which would go to memory and back in every block: modelled, a Neoverse N1 would
+// take 104 cycles where it takes 88. A register of activations is a quad of inputs of each of 4
+// tokens, from which SDOT takes a lane and SMMLA's operands are zipped.
 //
 // Modelled (tools/bench/cost_model), a superblock of a pass, 2048 products, takes a Neoverse N1 88
 // cycles in q8 and q4 and 106 in q4m, of which 64 are SDOT; a V1 34 and 44 by SMMLA, 44 and 53 by
@@ -21,6 +21,7 @@
 #include <arm_neon.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -149,12 +150,11 @@ constexpr size_t kHalfRegisters = kRowRegisters / kHalves;
 // cycles of one pipe. The start is loaded, not moved between registers, because vector pipes are
 // the limit and load pipes are not.
 constexpr float kBias = 12582912;
-#define TVL_BIAS 0x4b400000
-#define TVL_EIGHT TVL_BIAS, TVL_BIAS, TVL_BIAS, TVL_BIAS, TVL_BIAS, TVL_BIAS, TVL_BIAS, TVL_BIAS
-alignas(kLineBytes) constexpr int32_t kStart[kPassSums] = {TVL_EIGHT, TVL_EIGHT, TVL_EIGHT,
-                                                           TVL_EIGHT};
-#undef TVL_EIGHT
-#undef TVL_BIAS
+alignas(kLineBytes) constexpr auto kStart = [] {
+  std::array<int32_t, kPassSums> start = {};
+  start.fill(0x4b400000);
+  return start;
+}();
 
 // A chunk of weights as passes take it.
 struct Chunk {
@@ -166,19 +166,33 @@ struct Chunk {
   size_t superblocks;
 };
 
-// Emits no instruction. As PanelSums::LoadAfter, for the 8 sums of a pass and several pointers:
-// with 16 registers of sums and the steps' operands, what is loaded early is soon too much.
-template <typename V, typename T>
-[[gnu::always_inline]] inline void LoadAfter(const V (&sums)[kPassRegisters], const T*& p) {
-  asm(""
-      : "+r"(p)
-      : "w"(sums[0]), "w"(sums[1]), "w"(sums[2]), "w"(sums[3]), "w"(sums[4]), "w"(sums[5]),
-        "w"(sums[6]), "w"(sums[7]));
-}
-template <typename V, typename... T>
-[[gnu::always_inline]] inline void LoadAllAfter(const V (&sums)[kPassRegisters], const T*&... p) {
-  (LoadAfter(sums, p), ...);
-}
+// What a pass reads, from the superblock at hand on.
+class PassInputs {
+ public:
+  const int32_t* start;
+  const int8_t* quants;
+  const int8_t* inputs;
+  const float* factors;  // of the weights
+  const float* scales;   // of the inputs
+  const int32_t* sums;   // of the inputs
+
+  // These emit no instruction. As PanelSums::LoadAfter: what is read from here on is read after the
+  // 8 sums of the pass were computed. Beside 16 registers of sums, what compilers load early is
+  // soon too much. (The sums are operands of one asm at a time, and not written by it: otherwise
+  // gcc copies them.)
+  template <typename V>
+  [[gnu::always_inline]] void StepsAfter(const V (&v)[kPassRegisters]) {
+    asm(""
+        : "+r"(start), "+r"(quants), "+r"(inputs)
+        : "w"(v[0]), "w"(v[1]), "w"(v[2]), "w"(v[3]), "w"(v[4]), "w"(v[5]), "w"(v[6]), "w"(v[7]));
+  }
+  template <typename V>
+  [[gnu::always_inline]] void FactorsAfter(const V (&v)[kPassRegisters]) {
+    asm(""
+        : "+r"(factors), "+r"(scales), "+r"(sums)
+        : "w"(v[0]), "w"(v[1]), "w"(v[2]), "w"(v[3]), "w"(v[4]), "w"(v[5]), "w"(v[6]), "w"(v[7]));
+  }
+};
 
 // One pass: sums += the products of half of the rows of a chunk with the batch x. Not inlined, so
 // that it has the registers to itself.
@@ -189,13 +203,15 @@ template <bool kMinima>
   constexpr size_t kStepBytes = kHalves * kRowParts * kRegisterBytes;
   constexpr size_t kBlockFactors = kRowParts * kLanes;
   constexpr size_t kHalfFactors = kBlocks * kBlockFactors * (kMinima ? 2 : 1);
-  const int8_t* quants = chunk.quants + half * kRowParts * kRegisterBytes;
-  const float* factors = chunk.factors + half * kHalfFactors;
+  PassInputs in = {.start = kStart.data(),
+                   .quants = chunk.quants + half * kRowParts * kRegisterBytes,
+                   .inputs = x.quants,
+                   .factors = chunk.factors + half * kHalfFactors,
+                   .scales = x.scales,
+                   .sums = x.sums};
   const size_t superblock_bytes = chunk.superblock_bytes;
-  const int32_t* start = kStart;
-  const int8_t* xq = x.quants;
-  const float* scales = x.scales;
-  const int32_t* xsums = x.sums;
+  float32x4_t bias = vdupq_n_f32(kBias);
+  asm("" : "+w"(bias));  // a number in a register, not one to be made anew where it is used
 
   float32x4_t dots[kPassRegisters];
   Unroll<kPassRegisters>([&](auto i) __attribute__((always_inline)) {
@@ -203,51 +219,55 @@ template <bool kMinima>
   });
   for (size_t superblock = 0; superblock < chunk.superblocks; ++superblock) {
     Unroll<kBlocks>([&](auto block) __attribute__((always_inline)) {
-      // From here on the compiler does not know what is at `start`.
-      LoadAllAfter(dots, start, quants, xq, scales, factors, xsums);
+      in.StepsAfter(dots);  // which also hides from the compiler that `start` is constant
       int32x4_t s[kPassRegisters];
       Unroll<kPassRegisters>([&](auto i) __attribute__((always_inline)) {
-        s[i] = vld1q_s32(start + i * kLanes);
+        s[i] = vld1q_s32(in.start + i * kLanes);
       });
       Unroll<kSteps>([&](auto i) __attribute__((always_inline)) {
-        const StepInputs inputs(xq + (block * kSteps + i) * kStepInputs * kTokens);
+        constexpr size_t kStep = block * kSteps + i;
+        const StepInputs inputs(in.inputs + kStep * kStepInputs * kTokens);
         Unroll<kRowParts>([&](auto r) __attribute__((always_inline)) {
-          const int8x16_t w =
-              vld1q_s8(quants + (block * kSteps + i) * kStepBytes + r * kRegisterBytes);
+          const int8x16_t w = vld1q_s8(in.quants + kStep * kStepBytes + r * kRegisterBytes);
           Unroll<kTokenParts>([&](auto t) __attribute__((always_inline)) {
             constexpr size_t kAt = t * kRowParts + r;
             s[kAt] = inputs.template Add<t>(w, s[kAt]);
           });
         });
-        LoadAllAfter(s, quants, xq, scales, factors, xsums);
+        if constexpr (i + 1 < kSteps) {
+          in.StepsAfter(s);
+        } else {
+          in.FactorsAfter(s);
+        }
       });
-      const TokenFactors scale(vld1q_f32(scales + block * kTokens));
+      const TokenFactors scale(vld1q_f32(in.scales + block * kTokens));
       Unroll<kRowParts>([&](auto r) __attribute__((always_inline)) {
-        const float32x4_t w = vld1q_f32(factors + block * kBlockFactors + r * kLanes);
+        const float32x4_t w = vld1q_f32(in.factors + block * kBlockFactors + r * kLanes);
         Unroll<kTokenParts>([&](auto t) __attribute__((always_inline)) {
           constexpr size_t kAt = t * kRowParts + r;
-          const float32x4_t sum = vsubq_f32(vreinterpretq_f32_s32(s[kAt]), vdupq_n_f32(kBias));
+          const float32x4_t sum = vsubq_f32(vreinterpretq_f32_s32(s[kAt]), bias);
           dots[kAt] = vfmaq_f32(dots[kAt], sum, scale.template Mul<t>(w));
         });
-        if constexpr (r % (kRowParts / 2) == kRowParts / 2 - 1) LoadAllAfter(dots, factors, xsums);
+        if constexpr ((r + 1) % (kRowParts / 2) == 0) in.FactorsAfter(dots);
       });
       if constexpr (kMinima) {
-        const TokenFactors sum(vcvtq_f32_s32(vld1q_s32(xsums + block * kTokens)));
+        const TokenFactors sum(vcvtq_f32_s32(vld1q_s32(in.sums + block * kTokens)));
         Unroll<kRowParts>([&](auto r) __attribute__((always_inline)) {
-          const float32x4_t w = vld1q_f32(factors + (kBlocks + block) * kBlockFactors + r * kLanes);
+          const float32x4_t w =
+              vld1q_f32(in.factors + (kBlocks + block) * kBlockFactors + r * kLanes);
           Unroll<kTokenParts>([&](auto t) __attribute__((always_inline)) {
             constexpr size_t kAt = t * kRowParts + r;
             dots[kAt] = sum.template MulAdd<t>(scale.template Mul<t>(w), dots[kAt]);
           });
-          if constexpr (r % (kRowParts / 2) == kRowParts / 2 - 1) LoadAllAfter(dots, factors);
+          if constexpr ((r + 1) % (kRowParts / 2) == 0) in.FactorsAfter(dots);
         });
       }
     });
-    quants += superblock_bytes;
-    factors += kHalves * kHalfFactors;
-    xq += kSuperblock * kTokens;
-    scales += kBlocks * kTokens;
-    xsums += kBlocks * kTokens;
+    in.quants += superblock_bytes;
+    in.inputs += kSuperblock * kTokens;
+    in.factors += kHalves * kHalfFactors;
+    in.scales += kBlocks * kTokens;
+    in.sums += kBlocks * kTokens;
   }
   Unroll<kPassRegisters>([&](auto i) __attribute__((always_inline)) {
     vst1q_f32(sums + i * kLanes, dots[i]);
