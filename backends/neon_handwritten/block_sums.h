@@ -1,5 +1,5 @@
 // The integer sums of one block of q8, q4 or q4m weights: 16 rows by 32 inputs, exact. Here is all
-// that depends on whether the device has SDOT.
+// of a product with one vector that depends on whether the device has SDOT.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_BLOCK_SUMS_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_BLOCK_SUMS_H_
 
@@ -41,14 +41,7 @@ template <WeightType W>
 //   RowSums(start)    start: the same number in all lanes
 //   Add<kPair>(w, x)  adds the products of w with inputs 8 * kPair on, 8 of them; pair 0 first
 //   Sums()            once every pair of the block is added
-//
-// kPassVectors: how many vectors share one walk over a panel when there are several. With SDOT two:
-// their 8 float sums, 4 registers of inputs and 4 integer sums leave room for the weights. (gcc
-// still spills a few of q4's; with three a tenth of the loop is spills.) Without, one: it takes 8
-// registers of inputs, and the limit are the multiplications, which a second vector does not share.
 #ifdef __ARM_FEATURE_DOTPROD
-
-inline constexpr size_t kPassVectors = 2;
 
 struct BlockInputs {
   int8x16_t half[2];
@@ -75,8 +68,6 @@ class RowSums {
 };
 
 #else
-
-inline constexpr size_t kPassVectors = 1;
 
 // Each quad four times: beside four rows.
 struct BlockInputs {

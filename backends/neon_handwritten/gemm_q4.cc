@@ -1,7 +1,7 @@
 #include <cstddef>
 
 #include "backends/neon_handwritten/neon_handwritten.h"
-#include "backends/neon_handwritten/quantized_panels.h"
+#include "backends/neon_handwritten/quantized_gemm.h"
 
 namespace tvl {
 

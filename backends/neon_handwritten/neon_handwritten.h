@@ -1,7 +1,7 @@
 // The ARM64 backend: hand-written intrinsics, so that one source serves every core from the
-// Cortex-A72 up. Plain ARMv8.0-A NEON but for the products of integers, which SDOT makes where the
-// device has it (block_sums.h). What is newer still has nothing to offer to floats under the
-// canonical order: BFDOT and BFMMLA round differently.
+// Cortex-A72 up. Plain ARMv8.0-A NEON but for the products of integers, which SDOT and SMMLA make
+// where the device has them (block_sums.h, quantized_gemm.cc). What is newer still has nothing to
+// offer to floats under the canonical order: BFDOT and BFMMLA round differently.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 
@@ -19,9 +19,14 @@ namespace tvl {
 // Operations, shapes and order: core/kernel.h.
 struct NeonHandwritten {
   static constexpr std::string_view kName = "neon_handwritten";
-  // FMLA and SDOT take their second factor from a lane, so four inputs of one row come in one load.
+  // FMLA takes its second factor from a lane, so four inputs of one row come in one load.
   static constexpr size_t kFloatBatch = 1;
+  // A register is a quad of inputs of each row (quantized_gemm.cc).
+#ifdef __ARM_FEATURE_DOTPROD
+  static constexpr size_t kQuantBatch = 4;
+#else
   static constexpr size_t kQuantBatch = 1;
+#endif
 
   template <WeightType W>
   static void Gemv(const TileMatrix& w, PanelRange panels, const RowsFor<W>& x, float* y) noexcept;

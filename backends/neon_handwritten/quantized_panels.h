@@ -1,4 +1,4 @@
-// Products with q8, q4 and q4m weights: the loops around the integer sums of a block.
+// Products of q8, q4 and q4m weights with one vector: the loops around the integer sums of a block.
 //
 // Modelled (tools/bench/cost_model), a superblock of 16 rows by 64 inputs takes a Neoverse N1 62
 // cycles in q8, 93 in q4 and 109 in q4m, and a V1 36, 47 and 54: 6 to 18 and 12 to 30 bytes per
@@ -13,10 +13,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "backends/neon_handwritten/block_sums.h"
-#include "backends/neon_handwritten/gemm_block.h"
 #include "backends/neon_handwritten/panel_sums.h"
 #include "backends/neon_handwritten/unroll.h"
 #include "backends/neon_handwritten/weight_stream.h"
@@ -111,96 +109,69 @@ struct WideEight {
   }
 };
 
-// Adds rows [8 * kHalf, 8 * kHalf + 8) of block kBlock of the superblock at `line` to the dots of
-// every vector. x: the vectors' inputs of the block. Eight rows at once, because four are a chain
-// of products that wait for each other, and 16 make gcc spill where there is no SDOT.
-template <WeightType W, size_t kBlock, size_t kHalf, size_t... T>
-[[gnu::always_inline]] inline void AddEightRows(const std::byte*& line,
-                                                const BlockInputs (&x)[sizeof...(T)],
-                                                VectorDots<W> (&vectors)[sizeof...(T)],
-                                                std::index_sequence<T...>) {
+// Adds rows [8 * kHalf, 8 * kHalf + 8) of block kBlock of the superblock at `line` to the dots. x:
+// the inputs of the block. Eight rows at once, because four are a chain of products that wait for
+// each other, and 16 make gcc spill where there is no SDOT.
+template <WeightType W, size_t kBlock, size_t kHalf>
+[[gnu::always_inline]] inline void AddEightRows(const std::byte*& line, const BlockInputs& x,
+                                                VectorDots<W>& dots) {
   constexpr size_t kPairBytes = (W == WeightType::kQ8 ? 2 : 1) * kLineBytes;  // of 8 inputs
   constexpr size_t kPairs = kQuantBlock / 8;
   constexpr size_t kLow = 2 * kHalf, kHigh = 2 * kHalf + 1;  // row registers
-  RowSums<W> low[] = {RowSums<W>(vectors[T].template Start<kBlock>())...};
-  RowSums<W> high[] = {RowSums<W>(vectors[T].template Start<kBlock>())...};
+  RowSums<W> low(dots.template Start<kBlock>());
+  RowSums<W> high(dots.template Start<kBlock>());
   Unroll<kPairs>([&](auto pair) __attribute__((always_inline)) {
     const std::byte* at = line + (kBlock * kPairs + pair) * kPairBytes;
     const QuadPair w_low = LoadQuads<W>(at, kLow), w_high = LoadQuads<W>(at, kHigh);
-    ((low[T].template Add<pair>(w_low, x[T]), high[T].template Add<pair>(w_high, x[T])), ...);
+    low.template Add<pair>(w_low, x);
+    high.template Add<pair>(w_high, x);
   });
   constexpr size_t kRow = kLow * kLanes, kCol = kBlock * kQuantBlock;
   const WideEight scales(line, TileIndexScale(W, kRow, kCol));
   WideEight minima = scales;
   if constexpr (W == WeightType::kQ4M) minima = WideEight(line, TileIndexMinimum(kRow, kCol));
-  (vectors[T].template Add<kBlock, kLow>(low[T].Sums(), scales.low, minima.low), ...);
-  (vectors[T].template Add<kBlock, kHigh>(high[T].Sums(), scales.high, minima.high), ...);
-  (vectors[T].template LoadAfter<kLow>(line), ...);
+  dots.template Add<kBlock, kLow>(low.Sums(), scales.low, minima.low);
+  dots.template Add<kBlock, kHigh>(high.Sums(), scales.high, minima.high);
+  dots.template LoadAfter<kLow>(line);
 }
 
-// Adds the superblock at `line` to the dots of every vector, in four parts, each with its share of
-// what is to be asked for ahead.
-template <WeightType W, size_t... T>
+// Adds the superblock at `line` to the dots, in four parts, each with its share of what is to be
+// asked for ahead.
+template <WeightType W>
 [[gnu::always_inline]] inline void AddSuperblock(
     const std::byte*& line, typename WeightStream<kSuperblockBytes<W>>::Ahead ahead,
-    VectorDots<W> (&vectors)[sizeof...(T)], std::index_sequence<T...> t) {
+    VectorDots<W>& dots) {
   constexpr size_t kLines = SuperblockLines(W);
-  (vectors[T].NextSuperblock(), ...);
+  dots.NextSuperblock();
   Unroll<kSuperblock / kQuantBlock>([&](auto block) __attribute__((always_inline)) {
-    const BlockInputs x[] = {vectors[T].template Inputs<block>()...};
+    const BlockInputs x = dots.template Inputs<block>();
     Unroll<2>([&](auto half) __attribute__((always_inline)) {
       constexpr size_t kPart = 2 * block + half;
       ahead.After(line);
       ahead.template Prefetch<kPart * kLines / 4, (kPart + 1) * kLines / 4>();
-      AddEightRows<W, block, half>(line, x, vectors, t);
+      AddEightRows<W, block, half>(line, x, dots);
     });
   });
 }
 
-// Panel p with as many rows of x.
-template <WeightType W, size_t... T>
+// The dots of panel p.
+template <WeightType W>
 [[gnu::always_inline]] inline void PanelDots(const TileMatrix& w, PanelRange panels, size_t p,
-                                             const QuantizedRows& x, float* y, size_t y_stride,
-                                             std::index_sequence<T...> t) {
+                                             const QuantizedRows& x, float* y) {
   const size_t bytes = PanelBytes(W, w.cols);
   const WeightStream<kSuperblockBytes<W>> stream(w, panels, p, bytes);
   const std::byte* line = w.Panel(p);
   const std::byte* end = line + bytes;
-  VectorDots<W> vectors[] = {VectorDots<W>(x.From(T))...};
+  VectorDots<W> dots(x);
   for (; line != end; line += kSuperblockBytes<W>)
-    AddSuperblock<W>(line, stream.AheadOf(line), vectors, t);
-  (vectors[T].Store(w.RowsOfPanel(p), y + T * y_stride + p * kPanelRows), ...);
+    AddSuperblock<W>(line, stream.AheadOf(line), dots);
+  dots.Store(w.RowsOfPanel(p), y + p * kPanelRows);
 }
 
 template <WeightType W>
 [[gnu::always_inline]] inline void QuantizedGemv(const TileMatrix& w, PanelRange panels,
                                                  const QuantizedRows& x, float* y) {
-  for (size_t p = panels.begin; p < panels.end; ++p)
-    PanelDots<W>(w, panels, p, x, y, 0, std::index_sequence<0>{});
-}
-
-// Panel p with `tokens` rows of x, 1 to kTokens.
-template <WeightType W, size_t kTokens>
-[[gnu::always_inline]] inline void PanelPass(const TileMatrix& w, PanelRange panels, size_t p,
-                                             const QuantizedRows& x, size_t tokens, float* y,
-                                             size_t y_stride) {
-  if constexpr (kTokens > 1) {
-    if (tokens < kTokens) return PanelPass<W, kTokens - 1>(w, panels, p, x, tokens, y, y_stride);
-  }
-  PanelDots<W>(w, panels, p, x, y, y_stride, std::make_index_sequence<kTokens>{});
-}
-
-// A panel comes from DRAM once; its further passes find it in L1 or L2.
-template <WeightType W>
-[[gnu::always_inline]] inline void QuantizedGemm(const TileMatrix& w, PanelRange panels,
-                                                 const QuantizedRows& x, size_t tokens, float* y,
-                                                 size_t y_stride) {
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    SplitEvenly(
-        tokens, kPassVectors, [&](size_t t, size_t size) __attribute__((always_inline)) {
-          PanelPass<W, kPassVectors>(w, panels, p, x.From(t), size, y + t * y_stride, y_stride);
-        });
-  }
+  for (size_t p = panels.begin; p < panels.end; ++p) PanelDots<W>(w, panels, p, x, y);
 }
 
 }  // namespace tvl::neon

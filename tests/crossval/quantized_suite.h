@@ -279,6 +279,22 @@ TYPED_TEST_P(QuantizedTest, GemmOfEveryNumberOfTokens) {
   }
 }
 
+// More tokens and inputs than any backend takes at a time.
+TYPED_TEST_P(QuantizedTest, GemmOfManyTokensAndInputs) {
+  Random random;
+  for (const WeightType type : kQuantizedTypes) {
+    for (const size_t cols : {512, 577, 1300}) {
+      for (const size_t tokens : {64, 66, 133}) {
+        SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << cols);
+        const OwnedTiles w(type, 33, cols, Fill::kNormal, random);
+        QuantizedBuffer x = this->Inputs(tokens, cols, Fill::kCancelling, random);
+        ASSERT_NO_FATAL_FAILURE(
+            this->ExpectProductEqual(w.view(), {0, w.view().panels()}, x.view(), tokens));
+      }
+    }
+  }
+}
+
 // Rows straight into batches: the bits of rows quantised alone.
 TYPED_TEST_P(QuantizedTest, QuantizesIntoBatches) {
   Random random;
@@ -332,8 +348,8 @@ TYPED_TEST_P(QuantizedTest, EmbeddingRows) {
 REGISTER_TYPED_TEST_SUITE_P(QuantizedTest, ActivationsOfEveryLengthAndKind, ActivationsAtEveryEdge,
                             ActivationsBlockByBlock, GemvOfEveryShape, GemvOfEveryKindOfNumber,
                             SumsDoNotSaturate, EveryRangeOfPanelsAndGapsBetweenThem,
-                            InterleavedPairs, GemmOfEveryNumberOfTokens, QuantizesIntoBatches,
-                            EmbeddingRows);
+                            InterleavedPairs, GemmOfEveryNumberOfTokens, GemmOfManyTokensAndInputs,
+                            QuantizesIntoBatches, EmbeddingRows);
 
 }  // namespace tvl::testing
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """hot_loops_test.py LIBRARY: the compiler keeps vectors in registers in the loops of libneon_handwritten.a where Gemv
-spends its time.
+and Gemm spend their time.
 
-Each takes a known number of lines: were another loop found, or were its prefetches gone, that would show.
+Gemv's take a known number of lines, and Gemm's make a known number of products: were another loop found, or were Gemv's
+prefetches gone, that would show.
 """
 
 import sys
@@ -15,17 +16,28 @@ import hot_loop  # noqa: E402
 LINES = {"f32": 4, "f16": 2, "bf16": 2, "q8": 17, "q4": 9, "q4m": 10}
 
 
+# Products per round: 16 rows x 6 tokens of one k in f32; a superblock of 8 rows x 4 tokens of the quantised types.
+PRODUCTS = {"f32": 96, "q8, q4": 2048, "q4m": 2048}
+
+
 def main():
     failures = 0
-    for name, loop in hot_loop.gemv_loops(sys.argv[1]).items():
+
+    def check(name, loop, count, expected, unit):
+        nonlocal failures
         spills = loop.vector_stack_accesses()
-        print(f"{name}: {len(loop.instructions)} instructions, {loop.lines} lines, {len(spills)} vectors on the stack")
+        print(f"{name}: {len(loop.instructions)} instructions, {count} {unit}, {len(spills)} vectors on the stack")
         if spills:
             print("expected none in memory:", *spills, sep="\n  ")
             failures += 1
-        if loop.lines != LINES[name]:
-            print(f"expected {LINES[name]} lines")
+        if count != expected:
+            print(f"expected {expected} {unit}")
             failures += 1
+
+    for name, loop in hot_loop.gemv_loops(sys.argv[1]).items():
+        check(f"Gemv of {name}", loop, loop.lines, LINES[name], "lines")
+    for name, (loop, multiply) in hot_loop.gemm_loops(sys.argv[1]).items():
+        check(f"Gemm of {name} by {multiply}", loop, loop.products(multiply), PRODUCTS[name], "products")
     sys.exit(failures)
 
 

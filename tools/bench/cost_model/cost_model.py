@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How fast neon_handwritten's Gemv could read weights, by llvm-mca's models of the cores.
+"""How fast neon_handwritten's Gemv could read weights, and Gemm multiply, by llvm-mca's models of the cores.
 
     tools/bench/cost_model/cost_model.py [--model FILE.tvl ...] [CONFIG ...]
 
-Builds the backend for each device (all by default), takes the loop in which Gemv spends its time from the library's
-disassembly, prefetches included, lets llvm-mca run rounds of it, and compares with what the device's memory gives to one
-of its cores. With --model also counts the instructions of a token under qemu.
+Builds the backend for each device (all by default), takes the loops in which Gemv and Gemm spend their time from the
+library's disassembly, prefetches included, lets llvm-mca run rounds of them, and compares Gemv's with what the device's
+memory gives to one of its cores. With --model also counts the instructions of a token under qemu.
 """
 
 import argparse
@@ -60,6 +60,9 @@ DEVICES = [
 NOTES = """
 GB/s: modelled, of one core, all data in L1. Share: published bandwidth of the memory / cores. Ratio: GB/s / share, which
 is to be 2 or more: then the arithmetic hides behind the memory even if it takes twice as long as modelled.
+
+Several tokens: the innermost loop alone, of one core. What is done once for a group of tokens (weights widened, taken apart
+or zipped) is not in it.
 
 The models are approximate. llvm-mca takes a Cortex-A72 for an A57 and an M1 for a Cyclone of 2013, which has three vector
 pipes where the M1 has four: the M1's rows are the least certain, and too low where vector pipes are the limit. It would
@@ -119,6 +122,10 @@ def print_device(device, llvm_mca):
             f"  {name:5} {per_line:11.2f} {rate:12.1f} {gb_per_s:7.1f} {device.share:7.1f} {gb_per_s / device.share:7.1f}",
             flush=True,
         )
+    print("  several tokens  by     products/cycle  10^9/s")
+    for types, (loop, multiply) in hot_loop.gemm_loops(library).items():
+        per_cycle = loop.products(multiply) / cycles(llvm_mca, device.model, loop)
+        print(f"  {types:15} {multiply:6} {per_cycle:14.1f} {per_cycle * device.ghz:7.1f}", flush=True)
 
 
 def instructions_per_token(outputs, model):

@@ -7,7 +7,9 @@ import subprocess
 # The values of core/tile.h's WeightType, as demangled names have them.
 TYPES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m"}
 
-_MULTIPLY_ADD = re.compile(r"(fmla|sdot|smlal2?)\b")
+# What multiplies, and how many products that makes.
+_PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smlal": 8, "smlal2": 8}
+_MULTIPLY_ADD = re.compile(rf"({'|'.join(_PRODUCTS)})\b")
 _BRANCH = re.compile(r"(?:b\.\w+|b|cbn?z|tbn?z)\s+(?:\S+, )*([0-9a-f]+) <")
 
 
@@ -24,6 +26,10 @@ class Loop:
     def lines(self):
         """Cache lines of weights that a round takes: as many as it asks for ahead into L1."""
         return self.count(r"prfm\s+pldl1strm")
+
+    def products(self, instruction):
+        """How many products of weights with inputs a round makes, which are made by `instruction`."""
+        return self.count(rf"{instruction}\b") * _PRODUCTS[instruction]
 
     def vector_stack_accesses(self):
         """Loads and stores of vector registers in the function's frame."""
@@ -64,16 +70,38 @@ def _hottest(code):
     return max(found, key=lambda loop: loop.count(_MULTIPLY_ADD), default=None)
 
 
-def gemv_loops(library):
-    """{name of the weight type: its Gemv's hot loop} of libneon_handwritten.a."""
+def _disassembled(library):
     objdump = shutil.which("aarch64-linux-gnu-objdump") or "objdump"
     command = [objdump, "--disassemble", "--demangle", "--no-show-raw-insn", library]
-    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def gemv_loops(library):
+    """{name of the weight type: its Gemv's hot loop} of libneon_handwritten.a."""
     loops = {}
-    for name, code in _functions(text):
+    for name, code in _functions(_disassembled(library)):
         if gemv := re.search(r"NeonHandwritten::Gemv<\(tvl::WeightType\)(\d)>\(", name):
             loops[TYPES[int(gemv[1])]] = _hottest(code)
     missing = [name for name in TYPES.values() if not (loops.get(name) and loops[name].lines)]
     if missing:
         raise LookupError(f"{library}: found no hot loop of Gemv of {', '.join(missing)}")
     return {name: loops[name] for name in TYPES.values()}
+
+
+# The functions that Gemm spends its time in, as demangled names have them: a whole pass of gemm_block.cc, and those of
+# quantized_gemm.cc without and with minima.
+_PASSES = {"f32": r"\bAddChain<6ul, 0ul>\(", "q8, q4": r"\bAddChunk<false>\(", "q4m": r"\bAddChunk<true>\("}
+
+
+def gemm_loops(library):
+    """{name of the weight types: (the hot loop of their Gemm, what multiplies in it)} of libneon_handwritten.a. Without
+    SDOT the quantised types have none of their own: they run Gemv's."""
+    loops = {}
+    for name, code in _functions(_disassembled(library)):
+        for types, function in _PASSES.items():
+            if re.search(function, name) and (loop := _hottest(code)):
+                multiply = next(m for m in ("smmla", "sdot", "fmla") if loop.count(rf"{m}\b"))
+                loops[types] = loop, multiply
+    if "f32" not in loops or ("q4m" in loops) != ("q8, q4" in loops):
+        raise LookupError(f"{library}: found hot loops of Gemm of {', '.join(loops) or 'nothing'} only")
+    return {types: loops[types] for types in _PASSES if types in loops}
