@@ -52,8 +52,8 @@ class TvlReader {
   uint16_t major() const { return major_; }
   uint16_t minor() const { return minor_; }
   const ModelConfig& config() const { return config_; }
-  // The checksum of header, configuration and directory, which holds those of all tensors: files with
-  // the same one compute the same.
+  // The checksum of header, configuration and directory, which holds those of all tensors: files
+  // with the same one compute the same.
   uint64_t identity() const { return identity_; }
   std::span<const TensorInfo> tensors() const { return tensors_; }
   // Entries of types that this version does not know and the file does not require. Their shapes

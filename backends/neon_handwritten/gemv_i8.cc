@@ -13,8 +13,8 @@ namespace tvl {
 namespace neon {
 namespace {
 
-// A step is one line: four k of 16 rows, each k in one register, which takes 6 instructions to widen
-// and 4 to convert.
+// A step is one line: four k of 16 rows, each k in one register, which takes 6 instructions to
+// widen and 4 to convert.
 [[gnu::always_inline]] inline void Step(const std::byte*& line, float32x4_t x4, PanelSums& sums) {
   Unroll<kDotChains>([&](auto chain) __attribute__((always_inline)) {
     const WideRows w(reinterpret_cast<const int8_t*>(line) + TileIndexI8(0, chain));

@@ -220,10 +220,10 @@ std::string CreateError(const TokenizerData& data) {
 TEST(TokenizerTest, RefusesWhatItCannotDo) {
   TokenizerData data = Llama2cVocabulary({});
   data.kind = TokenizerKind::kByteLevelBpe;
-  EXPECT_EQ(
-      CreateError(data),
-      "tokenizer section: kind: expected 1 (llama2.c score BPE) or 2 (SentencePiece BPE), which are "
-      "all that this version reads, found 3");
+  EXPECT_EQ(CreateError(data),
+            "tokenizer section: kind: expected 1 (llama2.c score BPE) or 2 (SentencePiece BPE), "
+            "which are "
+            "all that this version reads, found 3");
   data = Llama2cVocabulary({});
   data.scores.clear();
   EXPECT_EQ(
