@@ -3,7 +3,14 @@
 // A product with one row takes it as it is. A product with several takes them in *batches*: B rows
 // interleaved, so that what a kernel multiplies with one step's weights lies side by side. B is the
 // backend's (kFloatBatch and kQuantBatch of core/kernel.h); with B = 1 batches are plain rows. The
-// last batch may have fewer rows than its memory has room for.
+// last batch may have fewer rows than its memory has room for: those hold anything, and may be
+// read. Input k of row t lies
+//
+//     floats, B > 1    data[t / B * B * stride + k % 4 * (stride / 4) * B + k / 4 * B + t % B]
+//     quants           quants[t / B * B * quant_stride + k / 4 * 4 * B + t % B * 4 + k % 4]
+//     scales, sums     scales[t / B * B * block_stride + k / 32 * B + t % B]
+//
+// where stride is a multiple of 4. A product with one row looks at no stride.
 #ifndef TVL_CORE_ACTIVATIONS_H_
 #define TVL_CORE_ACTIVATIONS_H_
 
@@ -17,7 +24,7 @@
 
 namespace tvl {
 
-// Vectors of K numbers, a row each, for weights of f32, f16 and bf16. +0 from K to the next
+// Vectors of K numbers, a row each, for weights of f32, f16, bf16 and i8. +0 from K to the next
 // multiple of 4, which products read too. Alignment: that of float.
 struct FloatRows {
   // (rows, stride). In batches of B > 1 (rows / B, 4, stride / 4, B): the four chains of the

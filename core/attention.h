@@ -34,17 +34,7 @@ struct AttentionScratch {
   float* out = nullptr;        // (R, head_dim)
 };
 
-// What `tokens` consecutive tokens see of one KV head, of which the first sees n positions, the
-// next n + 1 and so on: for each of them and each of its `heads` query heads
-//
-//     out = sum over i of softmax(dot(K[i], q) * scale)[i] * V[i]
-//
-// With a cache of q8 the query is quantised for the first product, and for the second every
-// probability is multiplied by the scale of its position, once per block of dimensions.
-//   q:   (tokens * heads, q_stride), rotated, the heads of a token side by side; each row +0 from
-//        head_dim to the next multiple of 4
-//   out: (tokens, out_stride), of which heads * head_dim floats of each row are written
-// All rows share each load of K and V; each gets the bits that it gets alone.
+// Attend, below, at work.
 template <Kernel K>
 class AttentionPass {
  public:
@@ -83,6 +73,11 @@ class AttentionPass {
   Activations Queries(const float* q, size_t q_stride) const {
     if (slot_.type == KvType::kQ8) {
       if (rows() == 1) {
+        // A chunk has left batches there, which lie otherwise: the padding is to be 0 again.
+        const size_t blocks = QuantizedRows::Blocks(slot_.head_dim);
+        std::memset(s_.q_quants.quants, 0, QuantizedRows::QuantStride(slot_.head_dim));
+        std::fill_n(s_.q_quants.scales, blocks, 0.0f);
+        std::fill_n(s_.q_quants.sums, blocks, 0);
         K::QuantizeActivations(q, slot_.head_dim, s_.q_quants);
       } else {
         for (size_t r = 0; r < rows(); ++r)
@@ -131,6 +126,19 @@ class AttentionPass {
   const AttentionScratch& s_;
 };
 
+// What `tokens` consecutive tokens see of one KV head, of which the first sees n positions, the
+// next n + 1 and so on: for each of them and each of its `heads` query heads
+//
+//     out = sum over i of softmax(dot(K[i], q) * scale)[i] * V[i]
+//
+// With a cache of q8 the query is quantised for the first product, and for the second every
+// probability is multiplied by the scale of its position, once per block of dimensions.
+//   q:   (tokens * heads, q_stride), rotated, the heads of a token side by side; each row +0 from
+//        head_dim to the next multiple of 4
+//   out: (tokens, out_stride), of which heads * head_dim floats of each row are written
+// REQUIRES: n >= 1, n + tokens - 1 <= slot.capacity, tokens * heads <= R. All rows share each load
+// of K and V; each gets the bits that it gets alone (where values are finite; core/kernel.h, at the
+// end).
 template <Kernel K>
 void Attend(const KvSlot& slot, size_t n, size_t tokens, size_t heads, const float* q,
             size_t q_stride, float scale, const AttentionScratch& scratch, float* out,

@@ -15,8 +15,9 @@
 // - No libm: Exp, sine and cosine are ours (core/canonical_math.h).
 // - Kernels allocate nothing, start no threads, do no I/O, and know no model. Scheduling stays
 //   outside: a product takes a range of panels and touches nothing of other panels.
-// - Pointers to activations need the alignment of float only; weights are 64-byte aligned. Outputs
-//   do not overlap inputs unless it is said.
+// - Pointers to floats need the alignment of float only; weights are 64-byte aligned. Panels may be
+//   longer than w.cols needs, as those of a KV cache are: only the strides of w tell where they
+//   lie. Outputs do not overlap inputs unless it is said.
 // - A backend says how many rows the batches of Gemm hold (core/activations.h): kFloatBatch for
 //   floats, kQuantBatch for quantised activations, 1 to 16.
 // - An operation writes the elements that it names and nothing beyond. RunState's lanes are
@@ -62,7 +63,7 @@
 // bits of Gemv
 //     y[t * y_stride + r] = dot(w[r], row t of x)
 //
-// EmbedRow<W>(w, row, out)
+// EmbedRow<W>(w, row, out), of every type but i8
 //     out[c] = w[row][c]                              for c < K, rounded once
 //
 // RoundToF16(x, n, out), out in bits

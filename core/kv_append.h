@@ -49,7 +49,9 @@ void PlaceValues(const T* v, size_t first, size_t n, size_t position, const KvSl
 }  // namespace kv_append_internal
 
 // Row `position` of K = k, rotated (head_dim): as it is (f32), rounded to f16 (f16), or as
-// QuantizeActivations quantises it, with its scales rounded to f16 (q8). Writes nothing else.
+// QuantizeActivations quantises it, with its scales rounded to f16 (q8). So magnitudes from 65520
+// on become infinite in f16, and blocks with one from about 8.3 million on in q8; below 0.008 a
+// block's scale of q8 has fewer bits. Writes nothing else.
 template <typename K>
 requires QuantizeKernel<K> && RoundKernel<K>
 void AppendKey(const float* k, size_t position, const KvSlot& slot) noexcept {

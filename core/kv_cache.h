@@ -84,14 +84,15 @@ class KvCache {
     }
   }
 
-  // Forgets the positions from `position` on. Only the values that a product over the remaining
-  // prefix would still read (up to the next multiple of 4) have to be cleared; the rest is
-  // overwritten before it is read.
+  // Forgets the positions from `position` on. Cleared are the values that a product over the
+  // remaining prefix would still read (up to the next multiple of 4), and what else ForEachPart
+  // would give: keys up to the end of the panel. The rest is overwritten before it is read.
   void Truncate(size_t position) {
     for (size_t layer = 0; layer < n_layers_; ++layer) {
       for (size_t head = 0; head < n_kv_heads_; ++head) {
         const KvSlot slot = Slot(layer, head);
         const size_t end = RoundUp(position, kDotChains);
+        slot.ClearKeys(position, RoundUp(position, kPanelRows));
         // Of every type the 16 rows of a position lie side by side.
         const size_t column = slot.value_panel_bytes() / capacity_;
         for (size_t panel = 0; panel < PanelCount(head_dim_); ++panel) {

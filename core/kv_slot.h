@@ -102,6 +102,26 @@ struct KvSlot {
       f(std::as_writable_bytes(std::span(value_scales + block * capacity, columns)));
   }
 
+  // Sets the keys of positions [first, last), which are of one panel, to 0.
+  void ClearKeys(size_t first, size_t last) const {
+    std::byte* panel = keys + first / kPanelRows * key_panel_bytes();
+    for (size_t position = first; position < last; ++position) {
+      const size_t row = position % kPanelRows;
+      if (type == KvType::kF32) {
+        for (size_t d = 0; d < head_dim; ++d)
+          reinterpret_cast<float*>(panel)[TileIndexF32(row, d)] = 0;
+      } else if (type == KvType::kF16) {
+        for (size_t d = 0; d < head_dim; ++d)
+          reinterpret_cast<uint16_t*>(panel)[TileIndexF16(row, d)] = 0;
+      } else {
+        for (size_t d = 0; d < RoundUp(head_dim, kQuantBlock); ++d)
+          panel[TileByteQ8(row, d)] = std::byte{0};
+        for (size_t d = 0; d < head_dim; d += kQuantBlock)
+          reinterpret_cast<uint16_t*>(panel)[TileIndexScale(WeightType::kQ8, row, d)] = 0;
+      }
+    }
+  }
+
   // The first n positions, as operands of a product.
   TileMatrix Keys(size_t n) const { return DenseTileMatrix(keys, key_type(), n, head_dim); }
   TileMatrix Values(size_t n) const {

@@ -19,7 +19,8 @@ namespace tvl {
 struct TileMatrix {
   const std::byte* data = nullptr;  // 64-byte aligned
   WeightType type = WeightType::kF32;
-  uint32_t rows = 0;  // logical; the last panel is padded with rows of +0
+  // Logical; the last panel is padded with rows of +0, in a KV cache with rows of anything.
+  uint32_t rows = 0;
   uint32_t cols = 0;  // logical; K is padded to PaddedCols(type, cols)
   size_t panel_stride = 0;
   size_t unit_stride = 0;

@@ -11,6 +11,7 @@
 
 #include "core/cpu_cores.h"
 #include "core/fp_environment.h"
+#include "core/interrupts.h"
 #include "core/trace.h"
 
 namespace tvl {
@@ -93,13 +94,15 @@ ThreadPool::ThreadPool(size_t threads, Pinning pinning, Trace* trace)
       pinning == Pinning::kOn ? CoresByPreference() : CoresToStartOn(threads);
   threads_.reserve(threads - 1);
   try {
+    const InterruptsBlocked blocked;
     for (size_t i = 1; i < threads; ++i) {
       const int core = cores.empty() ? -1 : cores[i % cores.size()];
       threads_.emplace_back([this, i, core, pinning] { WorkerLoop(i, core, pinning); });
     }
     if (pinning == Pinning::kOn && !cores.empty()) maker_.emplace(cores[0]);
-  } catch (const std::system_error&) {
-    // The system has no more threads to give. Those that run wait for the ones that never came.
+  } catch (...) {
+    // The system has no more threads to give, or no memory for them. Those that run wait for the
+    // ones that never came.
     body_ = nullptr;
     for (size_t missing = threads_.size() + 1; missing < threads; ++missing) start_.Arrive();
     start_.Wait();

@@ -18,7 +18,7 @@ inline constexpr size_t kPanelRows = 16;     // rows of a tile
 inline constexpr size_t kPanelsPerUnit = 2;  // the grain of threading: 32 rows
 inline constexpr size_t kUnitRows = kPanelRows * kPanelsPerUnit;
 
-// Multiple to which K is padded, with +0, for f32, f16 and bf16: the four partial sums of the
+// Multiple to which K is padded, with +0, for f32, f16, bf16 and i8: the four partial sums of the
 // canonical dot.
 inline constexpr size_t kDotChains = 4;
 

@@ -61,10 +61,12 @@ struct SessionOptions {
 template <Kernel K, ModelView M>
 class Session {
  public:
-  // `model`'s memory and `pool` must outlive the session. ResourceExhausted if there is no room for
+  // `model`'s memory and `pool` must outlive the session; `identity` is what tells its files from
+  // those of other models. ResourceExhausted if there is no room for
   // the KV cache, FailedPrecondition if the program was compiled with flags that change its
   // numbers.
-  static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options) {
+  static absl::StatusOr<Session> Create(M model, uint64_t identity, ThreadPool* pool,
+                                        const SessionOptions& options) {
     if (!CompilerKeepsRoundings()) {
       return absl::FailedPreconditionError(
           "the compiler fused a product and a sum, which changes the numbers; compile all of this "
@@ -79,7 +81,7 @@ class Session {
     absl::StatusOr<RunState> state =
         RunState::Create(config, StateShape(context, pool->threads(), options));
     if (!state.ok()) return state.status();
-    return Session(model, pool, *std::move(cache), *std::move(state));
+    return Session(model, identity, pool, *std::move(cache), *std::move(state));
   }
 
   // What Create will reserve for activations.
@@ -114,7 +116,7 @@ class Session {
   template <typename Between>
   absl::Status Prefill(std::span<const TokenId> tokens, Between&& between) {
     if (absl::Status s = Check(tokens); !s.ok()) return s;
-    cache_.Expect(position() + tokens.size(), /*now=*/true);
+    Expect(position() + tokens.size(), /*now=*/true);
     while (!tokens.empty()) {
       const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
       Run(tokens.first(count), count == tokens.size() ? Logits::kLast : Logits::kNone);
@@ -134,6 +136,7 @@ class Session {
           "PrefillAll needs a session with SessionOptions::all_logits");
     }
     if (absl::Status s = Check(tokens); !s.ok()) return s;
+    Expect(position() + tokens.size(), /*now=*/true);
     while (!tokens.empty()) {
       const size_t count = std::min(tokens.size(), state_.shape().max_tokens);
       Run(tokens.first(count), Logits::kAll);
@@ -148,9 +151,7 @@ class Session {
   absl::Status Step(TokenId token) {
     const std::span<const TokenId> one(&token, 1);
     if (absl::Status s = Check(one); !s.ok()) return s;
-    constexpr size_t kOften = 256;
-    if (position() % kOften == 0)
-      cache_.Expect(std::min(position() + kOften, context()), /*now=*/false);
+    if (position() >= expected_) Expect(position() + kExpectedSteps, /*now=*/false);
     Run(one, Logits::kLast);
     return absl::OkStatus();
   }
@@ -164,27 +165,31 @@ class Session {
   }
 
   // Writes the session to a file, with tokens that are to follow those run (the last one drawn,
-  // say) and the number of tokens drawn so far. `model`: TvlReader::identity() of its weights.
-  absl::Status Save(const std::string& path, uint64_t model, std::span<const TokenId> to_run,
+  // say) and the number of tokens drawn so far.
+  absl::Status Save(const std::string& path, std::span<const TokenId> to_run,
                     uint64_t steps) const {
     std::vector<TokenId> all = tokens_;
     all.insert(all.end(), to_run.begin(), to_run.end());
     return SaveSession(
-        path, {.model = model, .tokens = all, .positions = tokens_.size(), .steps = steps}, cache_);
+        path, {.model = identity_, .tokens = all, .positions = tokens_.size(), .steps = steps},
+        cache_);
   }
 
   // Takes the place of what this session holds: the tokens that were run, and their keys and values
-  // bit for bit. logits() are stale until the next Step or Prefill. FailedPrecondition if the file
-  // is of another model, has another type of KV cache, or more positions than fit; the session is
-  // then as it was.
-  absl::Status Resume(const SessionFile& file, uint64_t model) {
+  // bit for bit. logits() are stale until the next Step or Prefill, which is to begin with
+  // file.info().tokens.subspan(position()), or, if that is empty, with the last token, run once
+  // more after Rewind(position() - 1). FailedPrecondition if the file is of another model, has
+  // another type of KV cache, or more positions than fit, DataLoss or InvalidArgument if it
+  // contradicts itself; the session is then as it was.
+  absl::Status Resume(const SessionFile& file) {
     const std::span<const TokenId> run = file.info().tokens.first(file.info().positions);
-    if (absl::Status s = file.CheckFits(model, context(), cache_); !s.ok()) return s;
+    if (absl::Status s = file.CheckFits(identity_, context(), cache_); !s.ok()) return s;
     for (const TokenId token : file.info().tokens) {
       if (absl::Status s = CheckToken(token); !s.ok()) return s;
     }
     Rewind(0);
-    if (absl::Status s = file.CopyTo(&cache_); !s.ok()) return s;
+    Expect(run.size(), /*now=*/true);
+    file.CopyTo(&cache_);
     tokens_.assign(run.begin(), run.end());
     return absl::OkStatus();
   }
@@ -192,8 +197,12 @@ class Session {
  private:
   using Logits = typename Llama<K, M>::Logits;
 
-  Session(M model, ThreadPool* pool, KvCache cache, RunState state)
-      : llama_(model), pool_(pool), cache_(std::move(cache)), state_(std::move(state)) {
+  Session(M model, uint64_t identity, ThreadPool* pool, KvCache cache, RunState state)
+      : llama_(model),
+        identity_(identity),
+        pool_(pool),
+        cache_(std::move(cache)),
+        state_(std::move(state)) {
     tokens_.reserve(context());
   }
 
@@ -209,6 +218,14 @@ class Session {
     return absl::OkStatus();
   }
 
+  // Tells the cache how far it will be filled.
+  void Expect(size_t positions, bool now) {
+    if (positions <= expected_) return;
+    expected_ = std::min(positions, context());
+    cache_.Expect(expected_, now);
+    if (expected_ == context()) expected_ = SIZE_MAX;
+  }
+
   absl::Status CheckToken(TokenId token) const {
     if (token >= 0 && static_cast<uint32_t>(token) < config().vocab_size) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -222,10 +239,14 @@ class Session {
   }
 
   Llama<K, M> llama_;
+  uint64_t identity_;
   ThreadPool* pool_;
   KvCache cache_;
   RunState state_;
   std::vector<TokenId> tokens_;  // those run; reserved for the whole context
+  // Positions that the cache was told to expect; those of steps come so many at a time.
+  static constexpr size_t kExpectedSteps = 256;
+  size_t expected_ = 0;
   size_t logits_row_ = 0;
 };
 
@@ -287,7 +308,7 @@ class Engine {
   ThreadPool& pool() { return *pool_; }
 
   absl::StatusOr<SessionType> NewSession(const SessionOptions& options) {
-    return SessionType::Create(reader_->view(), &*pool_, options);
+    return SessionType::Create(reader_->view(), reader_->identity(), &*pool_, options);
   }
 
  private:

@@ -175,13 +175,12 @@ absl::Status SessionFile::CheckFits(uint64_t model, size_t context, const KvCach
   return absl::OkStatus();
 }
 
-absl::Status SessionFile::CopyTo(KvCache* cache) const {
+void SessionFile::CopyTo(KvCache* cache) const {
   const std::byte* from = parts_.data();
   cache->ForEachPart(info_.positions, [&](std::span<std::byte> part) {
     std::memcpy(part.data(), from, part.size());
     from += part.size();
   });
-  return absl::OkStatus();
 }
 
 }  // namespace tvl

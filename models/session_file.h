@@ -2,8 +2,9 @@
 // with the same bits.
 //
 // Little-endian. A header of 64 bytes, the token ids (i32) padded with zeros to a multiple of 64
-// bytes, then the parts of KvCache::ForEachPart. Meant for the program that wrote it, or one with
-// the same numeric contract, on any machine; not for exchange between versions.
+// bytes, then the parts of KvCache::ForEachPart. Meant
+// for the program that wrote it, or one with the same numeric contract, on any machine; not for
+// exchange between versions.
 #ifndef TVL_MODELS_SESSION_FILE_H_
 #define TVL_MODELS_SESSION_FILE_H_
 
@@ -46,10 +47,10 @@ class SessionFile {
   KvType kv_type() const { return kv_type_; }
 
   // FailedPrecondition if the session is of another model than `model`, its cache of another type
-  // than `cache`, or if it has more positions than `context`.
+  // than `cache`, or if it has more positions than `context`; DataLoss if it lacks some of them.
   absl::Status CheckFits(uint64_t model, size_t context, const KvCache& cache) const;
   // Copies keys and values. REQUIRES: CheckFits.
-  absl::Status CopyTo(KvCache* cache) const;
+  void CopyTo(KvCache* cache) const;
 
  private:
   SessionFile(MappedFile file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}

@@ -133,7 +133,7 @@ void AddKvType(CLI::App& app, KvType* type) {
          },
          absl::StrCat("Of the keys and values that attention remembers: 32, 16 or 8.5 bits each "
                       "(default: ",
-                      KvTypeName(*type), ")"))
+                      KvTypeName(*type), ", or as the session has them)"))
       ->type_name("f32|f16|q8");
 }
 

@@ -155,13 +155,14 @@ absl::StatusOr<std::optional<SessionFile>> FindSession(const Options& options) {
 
 // Resumes the session that was saved. Returns the tokens that it is to run before it writes: those
 // left over, and `prompt`.
-absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, uint64_t model,
-                                            const Tokenizer& tokenizer, const std::string& prompt,
+absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, const Tokenizer& tokenizer,
+                                            const std::string& prompt,
                                             Engine<SelectedKernel>::SessionType* session) {
-  if (absl::Status s = session->Resume(saved, model); !s.ok()) return s;
+  if (absl::Status s = session->Resume(saved); !s.ok()) return s;
   const std::span<const TokenId> rest = saved.info().tokens.subspan(saved.info().positions);
   std::vector<TokenId> tokens(rest.begin(), rest.end());
-  if (!prompt.empty()) tokenizer.Encode(prompt, {.bos = false, .eos = false}, &tokens);
+  if (!prompt.empty())
+    tokenizer.Encode(prompt, {.continues = !saved.info().tokens.empty()}, &tokens);
   if (tokens.empty() && session->position() > 0) {
     // What follows the last token is known once it is run again.
     tokens.push_back(session->tokens().back());
@@ -183,6 +184,10 @@ absl::Status Run(const Options& options) {
     if (!options.model.empty() && SameFile(options.trace, options.model)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.trace, ": the trace would replace the model"));
+    }
+    if (options.trace == options.session || SameFile(options.trace, options.session)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.trace, ": the trace would replace the session"));
     }
     absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.trace);
     if (!file.ok()) return file.status();
@@ -210,15 +215,17 @@ absl::Status Run(const Options& options) {
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
-  const uint64_t model = (*engine)->reader().identity();
   const uint64_t steps_before = *saved ? (*saved)->info().steps : 0;
   absl::StatusOr<std::vector<TokenId>> tokens =
-      *saved ? Resume(**saved, model, *tokenizer, prompt, &*session)
-             : EncodePrompt(*tokenizer, prompt);
+      *saved ? Resume(**saved, *tokenizer, prompt, &*session) : EncodePrompt(*tokenizer, prompt);
   if (!tokens.ok()) return tokens.status();
   const size_t resumed = session->position();
-  if (absl::Status s = CheckFits(resumed + tokens->size(), 0, session->context()); !s.ok())
-    return s;
+  if (*saved && resumed + tokens->size() > session->context()) {
+    return absl::OutOfRangeError(absl::StrCat(
+        options.session, ": expected room for ", tokens->size(), " more of ", session->context(),
+        " positions, found ", session->context() - resumed, "; use a larger --context"));
+  }
+  if (absl::Status s = CheckFits(tokens->size(), 0, session->context()); !s.ok()) return s;
 
   const InterruptGuard guard;
   if (absl::Status s = Print(prompt); !s.ok()) return s;
@@ -231,19 +238,23 @@ absl::Status Run(const Options& options) {
   Trace* trace = (*engine)->trace();
   const auto stop = Generate(*session, *tokenizer, *tokens, options.max_tokens, sampler, sink,
                              &stats, trace == nullptr ? nullptr : &trace->ring(0), steps_before);
-  if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
+  // Kept whatever ended the text: a full disk behind standard output, say.
   if (!options.session.empty()) {
     std::vector<TokenId> rest(tokens->begin() + static_cast<std::ptrdiff_t>(stats.prompt_tokens),
                               tokens->end());
     if (stats.not_run) rest.push_back(*stats.not_run);
     saved->reset();  // before its file is replaced
-    if (absl::Status s =
-            session->Save(options.session, model, rest, steps_before + stats.new_tokens);
+    if (absl::Status s = session->Save(options.session, rest, steps_before + stats.new_tokens);
         !s.ok()) {
       return s;
     }
   }
+  if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
   if (absl::Status s = Print("\n"); !s.ok()) return s;
+  if (steps_before > 0 && stop.ok() && *stop == StopReason::kEndToken && stats.new_tokens == 0) {
+    PrintNote(absl::StrCat("tvl: ", options.session,
+                           ": the model has ended its text; give a prompt to go on\n"));
+  }
   if (stop.ok() && *stop == StopReason::kContextEnd) {
     PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
                            session->context() == 1 ? " position" : " positions", ")\n"));
@@ -319,7 +330,8 @@ void AddGenerate(CLI::App& app, Action* action) {
               "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
   AddFileName(*sub, "--trace", &options->trace,
-              "Write what each thread did when to this file, for chrome://tracing or Perfetto");
+              "Write what each thread did when to this file, for chrome://tracing or Perfetto: "
+              "the last 131,072 events of each");
   sub->callback([sub, options, action] {
     options->kv_type_given = sub->count("--kv-dtype") > 0;
     *action = [options] { return Run(*options); };

@@ -135,8 +135,8 @@ void DescribeMemory(const TvlReader& reader, std::string* out) {
       absl::StrCat(FormatBytes(memory.file),
                    ", mapped: the file itself, shared by all who run it"));
   Row(out, "KV cache",
-      absl::StrCat(FormatBytes(memory.cache), " for the full context of ",
-                   KvTypeName(SessionOptions().kv_type), ", taken as it fills"));
+      absl::StrCat(FormatBytes(memory.cache), " in ", KvTypeName(SessionOptions().kv_type),
+                   " for the full context, taken as it fills"));
   Row(out, "activations",
       absl::StrCat(FormatBytes(memory.activations), " with ", threads,
                    threads == 1 ? " thread" : " threads"));

@@ -82,11 +82,11 @@ absl::Status CheckLlama2cTokenizer(const TokenizerView& vocabulary) {
   return absl::OkStatus();
 }
 
-void EncodeLlama2c(const TokenizerView& vocabulary, std::string_view text, bool bos,
+void EncodeLlama2c(const TokenizerView& vocabulary, std::string_view text, bool bos, bool begins,
                    std::vector<TokenId>* tokens) {
   const size_t first = tokens->size();
   if (bos && vocabulary.bos_id() >= 0) tokens->push_back(vocabulary.bos_id());
-  if (!text.empty() && vocabulary.has_flag(kTokenizerDummyPrefix)) {
+  if (begins && !text.empty() && vocabulary.has_flag(kTokenizerDummyPrefix)) {
     const TokenId space = vocabulary.FindPiece(" ");
     if (space >= 0) tokens->push_back(space);
   }

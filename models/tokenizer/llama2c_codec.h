@@ -21,7 +21,7 @@ absl::Status CheckLlama2cTokenizer(const TokenizerView& vocabulary);
 // bytes make characters of up to four. Each becomes its piece or, byte by byte, the ids byte + 3;
 // without byte fallback it becomes the unknown token. Then MergeByScore, BOS included, as run.c
 // does.
-void EncodeLlama2c(const TokenizerView& vocabulary, std::string_view text, bool bos,
+void EncodeLlama2c(const TokenizerView& vocabulary, std::string_view text, bool bos, bool begins,
                    std::vector<TokenId>* tokens);
 
 // The bytes that `token` stands for after `previous` (-1: none). One space at the front is dropped

@@ -196,13 +196,13 @@ absl::Status CheckSentencePieceTokenizer(const TokenizerView& vocabulary) {
   return absl::OkStatus();
 }
 
-void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
+void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text, bool begins,
                          std::vector<TokenId>* tokens) {
   if (text.empty()) return;
   // U+2581 is the space that it stands for: SentencePiece cannot tell them apart either.
   std::string spaced;
   spaced.reserve(text.size() + 1);
-  if (vocabulary.has_flag(kTokenizerDummyPrefix)) spaced += ' ';
+  if (begins && vocabulary.has_flag(kTokenizerDummyPrefix)) spaced += ' ';
   for (size_t i = 0; i < text.size();) {
     const bool mark = text.substr(i, kSpaceMark.size()) == kSpaceMark;
     spaced += mark ? ' ' : text[i];

@@ -25,7 +25,7 @@ absl::Status CheckSentencePieceTokenizer(const TokenizerView& vocabulary);
 // has passed the check.
 //
 // Text never becomes a control token, whatever it says; llama.cpp takes a piece of any type.
-void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
+void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text, bool begins,
                          std::vector<TokenId>* tokens);
 
 // The bytes that `token` stands for after `previous` (-1: none).

@@ -42,10 +42,10 @@ absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
 void Tokenizer::Encode(std::string_view text, EncodeOptions options,
                        std::vector<TokenId>* out) const {
   if (view_.kind() == TokenizerKind::kLlama2c) {
-    EncodeLlama2c(view_, text, options.bos, out);
+    EncodeLlama2c(view_, text, options.bos, !options.continues, out);
   } else {
     if (options.bos && bos_id() >= 0) out->push_back(bos_id());
-    EncodeSentencePiece(view_, text, out);
+    EncodeSentencePiece(view_, text, !options.continues, out);
   }
   if (options.eos && eos_id() >= 0) out->push_back(eos_id());
 }

@@ -14,6 +14,8 @@ namespace tvl {
 struct EncodeOptions {
   bool bos = false;  // put the beginning-of-sequence token in front
   bool eos = false;  // put the end-of-sequence token at the end
+  // The text goes on from another: no space that stands for the beginning of a text goes before it.
+  bool continues = false;
 };
 
 // Text to tokens and back, by the tokenizer that a .tvl file carries. A view: trivially copyable,
@@ -37,7 +39,7 @@ class Tokenizer {
 
   // What the model was trained to expect around a text.
   EncodeOptions default_options() const {
-    return {view_.has_flag(kTokenizerAddBos), view_.has_flag(kTokenizerAddEos)};
+    return {.bos = view_.has_flag(kTokenizerAddBos), .eos = view_.has_flag(kTokenizerAddEos)};
   }
 
   TokenId bos_id() const { return view_.bos_id(); }  // -1: none

@@ -14,7 +14,7 @@ run $tvl inspect $model
 expect_code 0
 expect_no_stderr
 for word in "version 1.0" "architecture" "llama" "512 positions" "tied" "llama2.c" "2,048" "layers.5.w13" "f16" \
-  "2 x 512 x 192" "token_embedding" "2048 x 192" "786,432" "2,828,736 weights" "KV cache" "1.18 MB" "of f16" "activations" \
+  "2 x 512 x 192" "token_embedding" "2048 x 192" "786,432" "2,828,736 weights" "KV cache" "1.18 MB" "in f16" "activations" \
   "in memory now"; do
   expect_stdout_has "$word"
 done

@@ -28,6 +28,36 @@ expect_code 0
 expect_no_stderr
 expect_stdout_has " One day"
 
+# Cut where tokens meet, a prompt in parts is the prompt: no space gets between.
+for prompt in "Once upon a time, there was a cat" "Once upon a time"; do
+  rm -f "$session"
+  run $tvl generate -n 40 -p "$prompt"
+  cp "$out" "$scratch/whole"
+  $tvl generate -n 0 --session "$session" -p "Once upon a time" | head -c -1 >"$scratch/parts"
+  $tvl generate -n 40 --session "$session" -p "${prompt#Once upon a time}" >>"$scratch/parts"
+  cmp "$scratch/whole" "$scratch/parts" || failed "expected the same text for a prompt in parts"
+done
+
+# At the model's end and at the context's, what to do is said. A full disk behind the text loses nothing.
+rm -f "$session"
+run $tvl generate -n 512 --session "$session"
+run $tvl generate -n 9 --session "$session"
+expect_code 0
+grep -qF "session.tvs: the model has ended its text; give a prompt to go on" "$err" || failed "expected a note"
+rm -f "$session"
+run $tvl generate --context 20 -n 100 --session "$session"
+run $tvl generate --context 20 -n 100 --session "$session"
+expect_refused "session.tvs: expected room for 1 more of 20 positions, found 0; use a larger --context"
+rm -f "$session"
+if [ -w /dev/full ]; then
+  $tvl generate -n 5 --session "$session" >/dev/full 2>/dev/null
+  [ -s "$session" ] || failed "expected a session in spite of the full disk"
+fi
+run $tvl generate -n 5 --session "$session" --trace "$session"
+expect_refused "session.tvs: the trace would replace the session"
+rm -f "$session"
+in_parts --kv-dtype q8 >/dev/null
+
 # Sessions that cannot go on are refused, and stay as they are.
 cp "$session" "$scratch/kept"
 run $tvl generate --session "$session" --kv-dtype f32

@@ -520,7 +520,7 @@ TEST(SessionFileTest, GoesOnWithTheSameBits) {
     TestSession whole = NewSession(*engine, {.kv_type = type});
     ASSERT_EQ(whole.Prefill(std::span(tokens).first(kBefore)), absl::OkStatus());
     const std::vector<TokenId> to_run = {tokens[kBefore]};
-    ASSERT_EQ(whole.Save(path, engine->reader().identity(), to_run, 77), absl::OkStatus());
+    ASSERT_EQ(whole.Save(path, to_run, 77), absl::OkStatus());
     const std::vector<Row> expected = StepAll(whole, std::span(tokens).subspan(kBefore));
 
     const auto other = fixture.Open(3);
@@ -533,7 +533,7 @@ TEST(SessionFileTest, GoesOnWithTheSameBits) {
     EXPECT_EQ(file->info().steps, 77u);
     ASSERT_EQ(file->info().tokens.size(), kBefore + 1);
     EXPECT_EQ(file->info().tokens.back(), tokens[kBefore]);
-    ASSERT_EQ(resumed.Resume(*file, other->reader().identity()), absl::OkStatus());
+    ASSERT_EQ(resumed.Resume(*file), absl::OkStatus());
     EXPECT_EQ(resumed.position(), kBefore);
     EXPECT_TRUE(std::ranges::equal(resumed.tokens(), std::span(tokens).first(kBefore)));
     EXPECT_EQ(StepAll(resumed, std::span(tokens).subspan(kBefore)), expected) << KvTypeName(type);
@@ -547,14 +547,14 @@ TEST(SessionFileTest, RefusesWhatDoesNotFit) {
   const std::string path = ::testing::TempDir() + "refused.tvs";
   TestSession session = NewSession(*engine);
   ASSERT_EQ(session.Prefill(fixture.Tokens(20)), absl::OkStatus());
-  ASSERT_EQ(session.Save(path, engine->reader().identity(), {}, 0), absl::OkStatus());
+  ASSERT_EQ(session.Save(path, {}, 0), absl::OkStatus());
   const auto file = SessionFile::Open(path);
   ASSERT_TRUE(file.ok()) << file.status();
   const auto expect_refused = [&](TestEngine& by, const SessionOptions& options, const char* why) {
     TestSession unchanged = NewSession(by, options);
     ASSERT_EQ(unchanged.Prefill(fixture.Tokens(5)), absl::OkStatus());
     const Row before = Logits(unchanged);
-    const absl::Status status = unchanged.Resume(*file, by.reader().identity());
+    const absl::Status status = unchanged.Resume(*file);
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_NE(status.message().find(path), absl::string_view::npos) << status;
     EXPECT_NE(status.message().find(why), absl::string_view::npos) << status;
@@ -573,8 +573,7 @@ TEST(SessionFileTest, RefusesEveryDamage) {
   TestSession session = NewSession(*engine, {.kv_type = KvType::kQ8});
   ASSERT_EQ(session.Prefill(fixture.Tokens(3)), absl::OkStatus());
   const std::string path = ::testing::TempDir() + "damaged.tvs";
-  ASSERT_EQ(session.Save(path, engine->reader().identity(), fixture.Tokens(2), 1),
-            absl::OkStatus());
+  ASSERT_EQ(session.Save(path, fixture.Tokens(2), 1), absl::OkStatus());
   std::ifstream in(path, std::ios::binary);
   const std::string good((std::istreambuf_iterator<char>(in)), {});
   const auto expect_refused = [&](const std::string& bytes, size_t at) {
