@@ -29,6 +29,7 @@ void AddFingerprint(CLI::App& app, Action* action);
 void AddGenerate(CLI::App& app, Action* action);
 void AddInspect(CLI::App& app, Action* action);
 void AddPerplexity(CLI::App& app, Action* action);
+void AddTokenize(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 
 // Options that several subcommands share, and numbers that are checked: CLI11's own conversions

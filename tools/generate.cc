@@ -1,7 +1,4 @@
 // tvl generate: text from a model, streamed.
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +23,7 @@
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/percentile.h"
+#include "tools/text_input.h"
 #include "tools/tuning.h"
 #include "tools/units.h"
 
@@ -53,20 +51,9 @@ struct Options {
 constexpr size_t kTraceEvents = size_t{1} << 17;
 
 // All of standard input, less one newline at its end, which `echo` and editors add.
-absl::StatusOr<std::string> ReadStandardInput() {
-  constexpr size_t kMaxBytes = size_t{64} << 20;
-  std::string text;
-  std::vector<char> buffer(size_t{1} << 16);
-  for (;;) {
-    const ssize_t got = read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::ErrnoToStatus(errno, "cannot read standard input");
-    if (got == 0) break;
-    text.append(buffer.data(), static_cast<size_t>(got));
-    if (text.size() > kMaxBytes)
-      return absl::OutOfRangeError("standard input: a prompt of more than 64 MB");
-  }
-  if (!text.empty() && text.back() == '\n') text.pop_back();
+absl::StatusOr<std::string> ReadPrompt() {
+  absl::StatusOr<std::string> text = ReadStandardInput();
+  if (text.ok() && !text->empty() && text->back() == '\n') text->pop_back();
   return text;
 }
 
@@ -174,7 +161,7 @@ absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, const Toke
 absl::Status Run(const Options& options) {
   std::string prompt = options.prompt;
   if (prompt == "-") {
-    absl::StatusOr<std::string> input = ReadStandardInput();
+    absl::StatusOr<std::string> input = ReadPrompt();
     if (!input.ok()) return input.status();
     prompt = *std::move(input);
   }

@@ -142,6 +142,7 @@ int Main(int argc, char** argv) {
   AddInspect(app, &action);
   AddVerify(app, &action);
   AddFingerprint(app, &action);
+  AddTokenize(app, &action);
   AddPerplexity(app, &action);
   AddBench(app, &action);
   RefuseValuesOfFlags(app);

@@ -25,7 +25,7 @@ usage_error() {
   expect_error "$within"
 }
 
-usage_error "expected a command: generate, convert, inspect, verify, fingerprint, perplexity or bench (see 'tvl --help')"
+usage_error "expected a command: generate, convert, inspect, verify, fingerprint, tokenize, perplexity or bench (see 'tvl --help')"
 usage_error "there is no command nonsense; expected generate, " nonsense
 usage_error "there is no command nonsense; expected generate, " nonsense generate --seed 1
 usage_error "unexpected argument: --nonsense (see 'tvl --help')" --nonsense
