@@ -65,8 +65,8 @@ class Session {
   // those of other models. ResourceExhausted if there is no room for
   // the KV cache, FailedPrecondition if the program was compiled with flags that change its
   // numbers.
-  static absl::StatusOr<Session> Create(M model, uint64_t identity, ThreadPool* pool,
-                                        const SessionOptions& options) {
+  static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options,
+                                        uint64_t identity = 0) {
     if (!CompilerKeepsRoundings()) {
       return absl::FailedPreconditionError(
           "the compiler fused a product and a sum, which changes the numbers; compile all of this "
@@ -308,7 +308,7 @@ class Engine {
   ThreadPool& pool() { return *pool_; }
 
   absl::StatusOr<SessionType> NewSession(const SessionOptions& options) {
-    return SessionType::Create(reader_->view(), reader_->identity(), &*pool_, options);
+    return SessionType::Create(reader_->view(), &*pool_, options, reader_->identity());
   }
 
  private:

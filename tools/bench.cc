@@ -166,10 +166,12 @@ absl::Status RunTune(const std::string& model) {
 absl::Status Run(Options options) {
   if (options.tune) return RunTune(options.model);
   if (options.startup) {
-    return RunStartup({.model = options.model,
-                       .prompt = options.prompts[0],
-                       .rounds = options.rounds,
-                       .engine = options.Engine(options.threads.empty() ? 0 : options.threads[0])});
+    return RunStartup(
+        {.model = options.model,
+         .prompt = options.prompts[0],
+         .rounds = options.rounds,
+         .engine = options.Engine(options.threads.empty() ? 0 : options.threads[0]),
+         .session = {.prefill_chunk = options.prefill_chunk, .kv_type = options.kv_type}});
   }
   const absl::StatusOr<uint64_t> context = ContextOf(options.model);
   if (!context.ok()) return context.status();

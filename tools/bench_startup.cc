@@ -145,10 +145,13 @@ class StartupBenchmark {
         return tokenizer.status();
     }
     state->open.push_back(watch.seconds());
-    auto session = (*engine)->NewSession({});
+    auto session = (*engine)->NewSession(options_.session);
     if (!session.ok()) return session.status();
     state->session.push_back(watch.seconds() - state->open.back());
-    std::vector<TokenId> tokens(std::min<uint64_t>(options_.prompt, session->context()));
+    // With room for the steady tokens, if there is any.
+    const size_t context = session->context();
+    const size_t most = context > kSteadyTokens ? context - kSteadyTokens : 1;
+    std::vector<TokenId> tokens(std::min<uint64_t>(options_.prompt, most));
     for (size_t i = 0; i < tokens.size(); ++i)
       tokens[i] = static_cast<TokenId>((i * 7919 + 1) % session->config().vocab_size);
     if (absl::Status s = session->Prefill(tokens); !s.ok()) return s;

@@ -15,6 +15,7 @@ struct StartupOptions {
   uint64_t prompt = 16;  // tokens
   uint64_t rounds = 3;
   EngineOptions engine;
+  SessionOptions session;
 };
 
 // Measures and prints.
