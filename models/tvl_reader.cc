@@ -80,7 +80,8 @@ absl::Status TvlReader::ParseHeader() {
   format::Header h;
   const size_t compared = std::min(bytes_.size(), sizeof(format::kMagic));
   if (compared == 0 || std::memcmp(bytes_.data(), format::kMagic, compared) != 0) {
-    return Error("magic: not a .tvl file; use `tvl convert` to make one from a GGUF file or a checkpoint");
+    return Error(
+        "magic: not a .tvl file; use `tvl convert` to make one from a GGUF file or a checkpoint");
   }
   if (bytes_.size() < sizeof(h))
     return Error(absl::StrCat("file size: expected a header of ", sizeof(h),
