@@ -15,7 +15,7 @@ namespace tvl {
 // ordinary pages instead, all or in part: HugePageBytes tells.
 class HugePages {
  public:
-  static constexpr size_t kPageBytes = size_t{2} << 20;
+  static constexpr size_t kPageBytes = ZeroPages::kHugePageBytes;
 
   HugePages() = default;
   // ResourceExhausted, saying how many bytes, if the address space cannot be had.

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/mapped_file.h"
+#include "core/page_residency.h"
 
 namespace tvl {
 namespace internal {
@@ -142,9 +143,7 @@ void ZeroPages::AllowHugePage([[maybe_unused]] std::byte* begin, [[maybe_unused]
 
 size_t ResidentBytes(std::span<const std::byte> range) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t before = reinterpret_cast<uintptr_t>(range.data()) % page;
-  const std::byte* const begin = range.data() - before;
-  const size_t bytes = before + range.size();
+  const std::span<const std::byte> pages = WholePages(range);
 #ifdef __APPLE__
   using PageState = char;
 #else
@@ -153,11 +152,10 @@ size_t ResidentBytes(std::span<const std::byte> range) {
   constexpr size_t kPagesAtATime = 4096;
   PageState state[kPagesAtATime];
   size_t resident = 0;
-  for (size_t at = 0; at < bytes; at += kPagesAtATime * page) {
-    const size_t part = std::min(bytes - at, kPagesAtATime * page);
-    if (mincore(const_cast<std::byte*>(begin + at), part, state) != 0) return resident;
-    const size_t pages = (part + page - 1) / page;
-    for (size_t i = 0; i < pages; ++i) resident += (state[i] & 1) ? page : 0;
+  for (size_t at = 0; at < pages.size(); at += kPagesAtATime * page) {
+    const size_t part = std::min(pages.size() - at, kPagesAtATime * page);
+    if (mincore(const_cast<std::byte*>(pages.data() + at), part, state) != 0) return resident;
+    for (size_t i = 0; i < part / page; ++i) resident += (state[i] & 1) ? page : 0;
   }
   return std::min(resident, range.size());
 }

@@ -97,7 +97,7 @@ class RunState {
   Lane gate_units;                   // (P * T, 32)  one unit of gate, of all tokens
   Lane up_units;                     // (P * T, 32)
 
-  // Of one thread's attention; see AttentionScratch. All (P * R, ...).
+  // Of one thread's attention; see AttentionScratch. All but k_rot (P * R, ...).
   Lane k_rot;              // (P, head_dim)
   Lane q_rot;              // (head_dim)
   Lane q_batches;          // (head_dim)
@@ -108,7 +108,7 @@ class RunState {
   Lane att_rows;           // (head_dim)
 
   // Tokens of a chunk that attend together, and how many rows of queries they are at most, in whole
-  // batches.
+  // batches of both kinds: each thread has so many rows of a lane.
   static size_t AttentionTokens(const ModelConfig& c) {
     return std::max<size_t>(1, kAttentionRows / c.heads_per_kv());
   }
@@ -175,8 +175,7 @@ class RunState {
     place(&up_units, threads * tokens, kUnitRows);
 
     const size_t together = std::min(tokens, AttentionTokens(c)) * c.heads_per_kv();
-    attention_rows_ =
-        std::max(RoundUp(together, shape_.float_batch), RoundUp(together, shape_.quant_batch));
+    attention_rows_ = RoundUp(together, std::lcm(shape_.float_batch, shape_.quant_batch));
     const size_t rows = threads * attention_rows_;
     place(&k_rot, threads, c.head_dim);
     place(&q_rot, rows, c.head_dim);

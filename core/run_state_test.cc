@@ -143,6 +143,11 @@ TEST(RunStateTest, AttentionRows) {
   config.n_heads = 26;  // 13
   EXPECT_EQ(RunState::AttentionTokens(config), 1u);
   EXPECT_EQ(RunState::Create(config, kShapes[2])->attention_rows(), 24u);
+  // Neither size a multiple of the other: the rows of every thread begin whole batches of both.
+  EXPECT_EQ(
+      RunState::Create(config, {.threads = 2, .context = 4, .float_batch = 5, .quant_batch = 4})
+          ->attention_rows(),
+      20u);
 }
 
 TEST(RunStateTest, StartsAtZeroTailsIncluded) {

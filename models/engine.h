@@ -62,9 +62,8 @@ template <Kernel K, ModelView M>
 class Session {
  public:
   // `model`'s memory and `pool` must outlive the session; `identity` is what tells its files from
-  // those of other models. ResourceExhausted if there is no room for
-  // the KV cache, FailedPrecondition if the program was compiled with flags that change its
-  // numbers.
+  // those of other models. ResourceExhausted if there is no room for the KV cache,
+  // FailedPrecondition if the program was compiled with flags that change its numbers.
   static absl::StatusOr<Session> Create(M model, ThreadPool* pool, const SessionOptions& options,
                                         uint64_t identity = 0) {
     if (!CompilerKeepsRoundings()) {
@@ -223,7 +222,6 @@ class Session {
     if (positions <= expected_) return;
     expected_ = std::min(positions, context());
     cache_.Expect(expected_, now);
-    if (expected_ == context()) expected_ = SIZE_MAX;
   }
 
   absl::Status CheckToken(TokenId token) const {

@@ -32,10 +32,9 @@ std::vector<std::span<const std::byte>> ReadOrder(const TvlReader& reader);
 class WeightMemory {
  public:
   // Prepares the bytes that `reader` reads, with the threads of `pool`; residency_known is
-  // MappedFile's. Afterwards `*reader` may
-  // read the copy instead, which lives as long as this object; the original bytes must then stay
-  // mapped no longer. DataLoss if the file cannot be read, ResourceExhausted if there is no room or
-  // the user may not lock so much.
+  // MappedFile's. Afterwards `*reader` may read the copy instead, which lives as long as this
+  // object; the original bytes then need not stay mapped. DataLoss if the file cannot be read,
+  // ResourceExhausted if there is no room or the user may not lock so much.
   absl::Status Prepare(const MemoryOptions& options, bool residency_known, ThreadPool& pool,
                        TvlReader* reader);
 
