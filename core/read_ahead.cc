@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "core/interrupts.h"
 #include "core/mapped_file.h"
 #include "core/page_residency.h"
+#include "core/signals.h"
 
 namespace tvl {
 namespace {
@@ -48,7 +48,7 @@ ReadAhead::ReadAhead(const std::vector<std::span<const std::byte>>& ranges, bool
     : chunks_(Chunks(ranges)), residency_known_(residency_known) {
   for (const std::span<const std::byte> range : ranges) PreferLargeReads(range);
   try {
-    const InterruptsBlocked blocked;
+    const SignalsBlocked blocked(EndingSignals());
     thread_ = std::thread([this] { Walk(); });
   } catch (const std::system_error&) {
     done_.store(true, std::memory_order_release);

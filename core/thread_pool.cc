@@ -11,7 +11,7 @@
 
 #include "core/cpu_cores.h"
 #include "core/fp_environment.h"
-#include "core/interrupts.h"
+#include "core/signals.h"
 #include "core/trace.h"
 
 namespace tvl {
@@ -94,7 +94,7 @@ ThreadPool::ThreadPool(size_t threads, Pinning pinning, Trace* trace)
       pinning == Pinning::kOn ? CoresByPreference() : CoresToStartOn(threads);
   threads_.reserve(threads - 1);
   try {
-    const InterruptsBlocked blocked;
+    const SignalsBlocked blocked(EndingSignals());
     for (size_t i = 1; i < threads; ++i) {
       const int core = cores.empty() ? -1 : cores[i % cores.size()];
       threads_.emplace_back([this, i, core, pinning] { WorkerLoop(i, core, pinning); });

@@ -1,6 +1,5 @@
 // Linux and macOS.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/signals.h"
 #include "models/atomic_file.h"
 #include "models/unnamed_file.h"
 
@@ -51,22 +51,6 @@ void ReplaceUnfinished(const char* from, const char* to) {
   }
 }
 
-// No signal handler runs in this thread while one exists.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
 // Calls `create` (an errno on failure, else 0) with names beside `target` until there is one that
 // no file has. That name is listed as unfinished; on failure it is null.
 template <typename Create>
@@ -76,7 +60,7 @@ int CreateBeside(const fs::path& target, Create&& create,
   for (int i = 0; i < kTries; ++i) {
     *name = std::make_unique<const std::string>(
         (target.parent_path() / absl::StrCat("tvl-", getpid(), "-", i, ".tmp")).string());
-    const SignalsBlocked between_making_and_listing;
+    const SignalsBlocked between_making_and_listing(AllSignals());
     const int error = create((*name)->c_str());
     if (error == 0) {
       ReplaceUnfinished(nullptr, (*name)->c_str());
