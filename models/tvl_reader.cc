@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "core/in_file.h"
 #include "core/kernel.h"
 #include "models/checksum.h"
 #include "models/tvl_format.h"
@@ -428,9 +429,7 @@ absl::Status TvlReader::VerifyTensor(const TensorInfo& tensor) const {
 
 absl::Status TvlReader::VerifyTokenizer() const {
   if (!has_tokenizer()) return absl::OkStatus();
-  const absl::Status status = VerifyTokenizerChecksum(*tokenizer_);
-  if (status.ok()) return absl::OkStatus();
-  return absl::Status(status.code(), absl::StrCat(name_, ": ", status.message()));
+  return InFile(name_, VerifyTokenizerChecksum(*tokenizer_));
 }
 
 absl::Status TvlReader::VerifyGaps() const {

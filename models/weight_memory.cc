@@ -4,28 +4,19 @@
 #include <cstddef>
 #include <cstring>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "core/huge_pages.h"
+#include "core/in_file.h"
 #include "core/page_residency.h"
 #include "core/read_ahead.h"
 #include "core/thread_pool.h"
 #include "models/tvl_reader.h"
 
 namespace tvl {
-namespace {
-
-absl::Status Named(const TvlReader& reader, const absl::Status& status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(reader.name(), ": ", status.message()));
-}
-
-}  // namespace
 
 std::vector<std::span<const std::byte>> ReadOrder(const TvlReader& reader) {
   std::vector<std::span<const std::byte>> ranges;
@@ -50,7 +41,8 @@ absl::Status WeightMemory::Prepare(const MemoryOptions& options, bool residency_
   if (options.huge_pages) {
     if (absl::Status s = Copy(pool, reader); !s.ok()) return s;
   } else if (options.populate) {
-    if (absl::Status s = Named(*reader, ReadAhead::Now({reader->bytes()})); !s.ok()) return s;
+    if (absl::Status s = InFile(reader->name(), ReadAhead::Now({reader->bytes()})); !s.ok())
+      return s;
   } else if (options.read_ahead && !options.lock) {
     read_ahead_.emplace(ReadOrder(*reader), residency_known);
   }
@@ -61,7 +53,7 @@ absl::Status WeightMemory::Prepare(const MemoryOptions& options, bool residency_
 absl::Status WeightMemory::Copy(ThreadPool& pool, TvlReader* reader) {
   const std::span<const std::byte> original = reader->bytes();
   absl::StatusOr<HugePages> copy = HugePages::Allocate(original.size());
-  if (!copy.ok()) return Named(*reader, copy.status());
+  if (!copy.ok()) return InFile(reader->name(), copy.status());
   copy_ = *std::move(copy);
   // The copy reads the file from front to back, as fast as the disk gives it.
   const ReadAhead read_ahead({original});

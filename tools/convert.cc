@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/cpu_features.h"
+#include "core/in_file.h"
 #include "core/mapped_file.h"
 #include "core/model_config.h"
 #include "core/thread_pool.h"
@@ -46,10 +47,6 @@ struct Options {
   std::vector<RecipeStep> recipe;
   uint64_t threads = 0;  // 0: DefaultThreadCount()
 };
-
-absl::Status InFile(const std::string& file, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
-}
 
 // What is converted.
 struct Input {

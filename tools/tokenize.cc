@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "core/in_file.h"
 #include "core/mapped_file.h"
 #include "core/token.h"
 #include "models/embedded/embedded_model.h"
@@ -48,21 +49,18 @@ struct Opened {
 };
 
 absl::Status OpenGgufVocabulary(const std::string& path, Opened* opened) {
-  const auto named = [&](const absl::Status& status) {
-    return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-  };
   const absl::StatusOr<GgufFile> gguf = ParseGguf(opened->file->bytes());
-  if (!gguf.ok()) return named(gguf.status());
+  if (!gguf.ok()) return InFile(path, gguf.status());
   const auto pieces = gguf->metadata.Strings("tokenizer.ggml.tokens");
-  if (!pieces.ok()) return named(pieces.status());
+  if (!pieces.ok()) return InFile(path, pieces.status());
   const auto data = ImportGgufTokenizer(gguf->metadata, static_cast<uint32_t>(pieces->size()));
-  if (!data.ok()) return named(data.status());
+  if (!data.ok()) return InFile(path, data.status());
   opened->section = SerializeTokenizer(*data);
   const auto view =
       ParseTokenizer(std::as_bytes(std::span(opened->section.data(), opened->section.size())));
-  if (!view.ok()) return named(view.status());
+  if (!view.ok()) return InFile(path, view.status());
   auto tokenizer = Tokenizer::Create(*view);
-  if (!tokenizer.ok()) return named(tokenizer.status());
+  if (!tokenizer.ok()) return InFile(path, tokenizer.status());
   opened->tokenizer = *tokenizer;
   return absl::OkStatus();
 }

@@ -7,13 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/in_file.h"
 
 namespace tvl {
 namespace {
-
-absl::Status InFile(const std::string& path, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
 
 absl::Status Unexpected(const std::string& path, const char* key, const absl::AlphaNum& expected,
                         const absl::AlphaNum& found) {
@@ -88,12 +85,6 @@ absl::Status AddPart(const std::string& path, uint32_t i, const Split& first, Gg
 }
 
 }  // namespace
-
-uint64_t GgufParts::bytes() const {
-  uint64_t sum = 0;
-  for (const MappedFile& file : files) sum += file.bytes().size();
-  return sum;
-}
 
 absl::StatusOr<GgufParts> OpenGgufParts(const std::string& path, MappedFile first) {
   absl::StatusOr<GgufFile> gguf = ParseGguf(first.bytes());

@@ -2,7 +2,6 @@
 #ifndef TVL_MODELS_IMPORT_GGUF_PARTS_H_
 #define TVL_MODELS_IMPORT_GGUF_PARTS_H_
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,8 +17,6 @@ struct GgufParts {
   std::vector<std::string> paths;
   std::vector<MappedFile> files;
   GgufFile contents;  // the metadata is the first part's
-
-  uint64_t bytes() const;
 };
 
 // `first` is the mapping of the file at `path`. Where its metadata says that it is the first of
