@@ -1,6 +1,5 @@
 #include "models/tokenizer/llama2c_codec.h"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
+#include "models/tokenizer/byte_text.h"
 #include "models/tokenizer/score_bpe.h"
 #include "models/tokenizer/tokenizer_section.h"
 
@@ -17,14 +17,7 @@ namespace tvl {
 namespace {
 
 constexpr TokenId kFirstByteId = 3;  // after <unk>, <s> and </s>
-constexpr size_t kByteCount = 256;
 constexpr size_t kMaxCharacterBytes = 4;
-
-constexpr std::array<char, kByteCount> kBytes = [] {
-  std::array<char, kByteCount> bytes = {};
-  for (size_t i = 0; i < kByteCount; ++i) bytes[i] = static_cast<char>(i);
-  return bytes;
-}();
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -109,7 +102,7 @@ std::string_view DecodeLlama2c(const TokenizerView& vocabulary, TokenId previous
   }
   const int byte = ScanBytePiece(piece);
   if (byte < 0) return piece;
-  return std::string_view(&kBytes[static_cast<size_t>(byte)], 1);
+  return ByteText(static_cast<uint8_t>(byte));
 }
 
 }  // namespace tvl

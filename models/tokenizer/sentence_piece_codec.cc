@@ -1,7 +1,6 @@
 #include "models/tokenizer/sentence_piece_codec.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,20 +10,15 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
+#include "models/tokenizer/byte_text.h"
+#include "models/tokenizer/pair_merger.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
 namespace {
 
-constexpr size_t kByteCount = 256;
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";      // U+2581
 constexpr std::string_view kUnknownText = " \xE2\x81\x87 ";  // U+2047, as SentencePiece writes it
-
-constexpr std::array<char, kByteCount> kBytes = [] {
-  std::array<char, kByteCount> bytes = {};
-  for (size_t i = 0; i < kByteCount; ++i) bytes[i] = static_cast<char>(i);
-  return bytes;
-}();
 
 // The byte that a piece such as <0x0A> names, or -1.
 int ByteOf(std::string_view piece) {
@@ -53,101 +47,48 @@ size_t CharacterBytes(char first) {
   return c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
 }
 
-// A run of the text that is, or is to become, a token. In a doubly linked list over an array: a
-// merge lengthens the left one and unlinks the right one, so that the order of slots stays that of
-// the text.
-struct Symbol {
-  size_t begin, bytes;
-  TokenId merged;     // what this and the next become, -1: they do not merge
-  size_t prev, next;  // slots; the end of the list at either side is the number of slots
-};
-
-// A merge that was possible when it was queued. It still is when the symbol's `merged` is `id` and
-// the two are as long as then.
-struct Candidate {
-  float score;
-  TokenId id;
-  size_t slot, bytes;
-};
-struct WorseThan {
-  bool operator()(const Candidate& a, const Candidate& b) const {
-    if (a.score != b.score) return a.score < b.score;
-    return a.slot > b.slot;
-  }
-};
-
-// Merges the characters of one stretch of text.
-class Merger {
+// Slots hold runs of one stretch of text, characters at first; two become the token that their text
+// is.
+class TextRule {
  public:
-  Merger(const TokenizerView& vocabulary, std::string_view text)
-      : vocabulary_(vocabulary), text_(text) {
+  TextRule(const TokenizerView& vocabulary, std::string_view text) : vocabulary_(vocabulary) {
     for (size_t begin = 0; begin < text.size();) {
       const size_t bytes = std::min(CharacterBytes(text[begin]), text.size() - begin);
-      symbols_.push_back({begin, bytes, -1, symbols_.size() - 1, symbols_.size() + 1});
+      runs_.push_back(text.substr(begin, bytes));
       begin += bytes;
     }
-    end_ = symbols_.size();
-    if (end_ != 0) symbols_[0].prev = end_;
-    for (size_t slot = 0; slot < end_; ++slot) Queue(slot);
+  }
+  size_t count() const { return runs_.size(); }
+
+  PairMerge Find(size_t left, size_t right) const {
+    const TokenId id = FindText(vocabulary_, Together(left, right));
+    if (id < 0) return {};
+    const float score = vocabulary_.score(id);
+    if (score != score) return {};  // only a damaged file has NaN
+    return {id, score};
   }
 
-  void Run() {
-    while (!queue_.empty()) {
-      std::pop_heap(queue_.begin(), queue_.end(), WorseThan());
-      const Candidate best = queue_.back();
-      queue_.pop_back();
-      const Symbol& left = symbols_[best.slot];
-      if (left.merged != best.id || left.next == end_) continue;
-      if (left.bytes + symbols_[left.next].bytes == best.bytes) Apply(best.slot);
-    }
-  }
+  void Apply(size_t left, size_t right, TokenId) { runs_[left] = Together(left, right); }
 
-  void Emit(std::vector<TokenId>* tokens) const {
-    for (size_t slot = 0; slot < end_; slot = symbols_[slot].next) {
-      const std::string_view run = text_.substr(symbols_[slot].begin, symbols_[slot].bytes);
-      const TokenId id = FindText(vocabulary_, run);
-      if (id >= 0) {
-        tokens->push_back(id);
-      } else if (vocabulary_.has_flag(kTokenizerByteFallback)) {
-        for (const char c : run)
-          tokens->push_back(vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c))));
-      } else if (vocabulary_.unk_id() >= 0) {
-        tokens->push_back(vocabulary_.unk_id());
-      }
+  void Emit(size_t slot, std::vector<TokenId>* tokens) const {
+    const TokenId id = FindText(vocabulary_, runs_[slot]);
+    if (id >= 0) {
+      tokens->push_back(id);
+    } else if (vocabulary_.has_flag(kTokenizerByteFallback)) {
+      for (const char c : runs_[slot])
+        tokens->push_back(vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c))));
+    } else if (vocabulary_.unk_id() >= 0) {
+      tokens->push_back(vocabulary_.unk_id());
     }
   }
 
  private:
-  void Apply(size_t slot) {
-    Symbol& left = symbols_[slot];
-    Symbol& right = symbols_[left.next];
-    left.bytes += right.bytes;
-    left.next = right.next;
-    right.merged = -1;  // makes its candidates stale
-    if (left.next != end_) symbols_[left.next].prev = slot;
-    Queue(slot);
-    if (left.prev != end_) Queue(left.prev);
-  }
-
-  void Queue(size_t slot) {
-    Symbol& left = symbols_[slot];
-    left.merged = -1;
-    if (left.next == end_) return;
-    const size_t bytes = left.bytes + symbols_[left.next].bytes;
-    const TokenId id = FindText(vocabulary_, text_.substr(left.begin, bytes));
-    if (id < 0) return;
-    const float score = vocabulary_.score(id);
-    if (score != score) return;  // only a damaged file has NaN, which would break the heap's order
-    left.merged = id;
-    queue_.push_back({score, id, slot, bytes});
-    std::push_heap(queue_.begin(), queue_.end(), WorseThan());
+  std::string_view Together(size_t left, size_t right) const {
+    return {runs_[left].data(), runs_[left].size() + runs_[right].size()};
   }
 
   const TokenizerView& vocabulary_;
-  const std::string_view text_;
-  size_t end_ = 0;  // number of slots, and the mark of either end of the list
-  std::vector<Symbol> symbols_;
-  std::vector<Candidate> queue_;  // heap, best first; holds stale candidates too
+  std::vector<std::string_view> runs_;
 };
 
 // The pieces that are matched as a whole, longest first.
@@ -210,9 +151,10 @@ void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
   }
   const std::string_view all = spaced;
   const auto merge = [&](size_t begin, size_t end) {
-    Merger merger(vocabulary, all.substr(begin, end - begin));
+    TextRule rule(vocabulary, all.substr(begin, end - begin));
+    PairMerger merger(rule.count(), &rule);
     merger.Run();
-    merger.Emit(tokens);
+    merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
   };
   const std::vector<TokenId> added = AddedTokens(vocabulary);
   size_t begin = 0;
@@ -241,7 +183,7 @@ std::string_view DecodeSentencePiece(const TokenizerView& vocabulary, TokenId pr
       return kUnknownText;
     case PieceType::kByte: {
       const int byte = ByteOf(piece);
-      if (byte >= 0) return std::string_view(&kBytes[static_cast<size_t>(byte)], 1);
+      if (byte >= 0) return ByteText(static_cast<uint8_t>(byte));
       break;
     }
     default:
