@@ -18,6 +18,7 @@
 #include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
+#include "tests/crossval/product_rows.h"
 #include "tests/support/equality.h"
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/random.h"
@@ -85,21 +86,8 @@ class ProductsTest : public ::testing::Test {
     const float* input = tokens == 1 ? x : batches.data();
     Gemm<K>(w, panels, {{input, stride}, {}}, tokens, y.data(), y_stride);
     ASSERT_TRUE(batches.GuardsIntact());
-    const size_t first = panels.begin * kPanelRows;
-    const size_t last = panels.end * kPanelRows < w.rows ? panels.end * kPanelRows : w.rows;
-    for (size_t t = 0; t < tokens; ++t) {
-      const std::vector<float> expected = Reference(w, x + t * x_stride);
-      const std::span<const float> row = y.span().subspan(t * y_stride, y_stride);
-      if (first < last) {
-        ASSERT_TRUE(AllEqual(std::span(expected).subspan(first, last - first),
-                             row.subspan(first, last - first)))
-            << "token " << t << " of " << tokens;
-      }
-      const size_t from = first < last ? first : 0, to = first < last ? last : 0;
-      ASSERT_TRUE(IsPoison(row.data(), from * sizeof(float)));
-      ASSERT_TRUE(IsPoison(row.data() + to, (y_stride - to) * sizeof(float)));
-    }
-    ASSERT_TRUE(y.GuardsIntact());
+    ExpectRows(y, y_stride, w.rows, panels, tokens,
+               [&](size_t t) { return Reference(w, x + t * x_stride); });
   }
 
   static std::vector<float> Reference(const TileMatrix& w, const float* x) {

@@ -18,6 +18,7 @@
 #include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
+#include "tests/crossval/product_rows.h"
 #include "tests/support/equality.h"
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/quantized_buffer.h"
@@ -97,21 +98,8 @@ class QuantizedTest : public ::testing::Test {
     QuantizedBuffer batches = InBatches(x, w.cols, tokens);
     Gemm<K>(w, panels, {{}, tokens == 1 ? x : batches.view()}, tokens, y.data(), y_stride);
     ASSERT_TRUE(batches.GuardsIntact());
-    const size_t first = panels.begin * kPanelRows;
-    const size_t last = panels.end * kPanelRows < w.rows ? panels.end * kPanelRows : w.rows;
-    for (size_t t = 0; t < tokens; ++t) {
-      const std::vector<float> expected = Reference(w, x.From(t));
-      const std::span<const float> row = y.span().subspan(t * y_stride, y_stride);
-      if (first < last) {
-        ASSERT_TRUE(AllEqual(std::span(expected).subspan(first, last - first),
-                             row.subspan(first, last - first)))
-            << "token " << t << " of " << tokens;
-      }
-      const size_t from = first < last ? first : 0, to = first < last ? last : 0;
-      ASSERT_TRUE(IsPoison(row.data(), from * sizeof(float)));
-      ASSERT_TRUE(IsPoison(row.data() + to, (y_stride - to) * sizeof(float)));
-    }
-    ASSERT_TRUE(y.GuardsIntact());
+    ExpectRows(y, y_stride, w.rows, panels, tokens,
+               [&](size_t t) { return Reference(w, x.From(t)); });
   }
 };
 
