@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/tile.h"
@@ -15,13 +16,29 @@ namespace {
 // Where sums go, so that the compiler cannot leave the reading out.
 std::atomic<uint64_t> g_sink;
 
+template <ReadLoop kLoop>
+void ReadShare(const TvlReader& reader, const ThreadPool::Worker& worker) {
+  uint64_t sum = 0;
+  for (const TensorInfo& tensor : reader.tensors()) {
+    if (!reader.IsReadPerToken(tensor)) continue;
+    const size_t units = std::max<size_t>(1, PanelCount(tensor.rows) / kPanelsPerUnit);
+    const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
+    const auto [begin, end] = worker.Share(units);
+    const size_t last = end == units ? tensor.data.size() : end * unit_bytes;
+    sum += LoadAndAdd<kLoop>(tensor.data.subspan(begin * unit_bytes, last - begin * unit_bytes));
+  }
+  g_sink.fetch_add(sum, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 // Sums 64-bit words, four lines at a time, compiled with the build's -march.
 template <ReadLoop kLoop>
-uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
+uint64_t LoadAndAdd(std::span<const std::byte> bytes) {
   constexpr size_t kChains = 4 * kLineBytes / sizeof(uint64_t);
-  const uint64_t* words = reinterpret_cast<const uint64_t*>(data);
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(bytes.data());
   uint64_t sums[kChains] = {};
-  for (size_t i = 0; i + kChains <= bytes / sizeof(uint64_t); i += kChains) {
+  for (size_t i = 0; i + kChains <= bytes.size() / sizeof(uint64_t); i += kChains) {
     if constexpr (kLoop == ReadLoop::kAhead) {
       for (size_t line = 0; line < 4; ++line) {
         const std::byte* at = reinterpret_cast<const std::byte*>(words + i) + line * kLineBytes;
@@ -35,22 +52,8 @@ uint64_t LoadAndAdd(const std::byte* data, size_t bytes) {
   for (const uint64_t sum : sums) total += sum;
   return total;
 }
-
-template <ReadLoop kLoop>
-void ReadShare(const TvlReader& reader, const ThreadPool::Worker& worker) {
-  uint64_t sum = 0;
-  for (const TensorInfo& tensor : reader.tensors()) {
-    if (!reader.IsReadPerToken(tensor)) continue;
-    const size_t units = std::max<size_t>(1, PanelCount(tensor.rows) / kPanelsPerUnit);
-    const size_t unit_bytes = tensor.data.size() / units / kLineBytes * kLineBytes;
-    const auto [begin, end] = worker.Share(units);
-    const size_t last = end == units ? tensor.data.size() : end * unit_bytes;
-    sum += LoadAndAdd<kLoop>(tensor.data.data() + begin * unit_bytes, last - begin * unit_bytes);
-  }
-  g_sink.fetch_add(sum, std::memory_order_relaxed);
-}
-
-}  // namespace
+template uint64_t LoadAndAdd<ReadLoop::kPlain>(std::span<const std::byte>);
+template uint64_t LoadAndAdd<ReadLoop::kAhead>(std::span<const std::byte>);
 
 double ReadOnce(const TvlReader& reader, ThreadPool& pool, ReadLoop loop) {
   const Stopwatch watch;

@@ -3,6 +3,9 @@
 #define TVL_TOOLS_READ_BANDWIDTH_H_
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -13,6 +16,11 @@ namespace tvl {
 // Two loops that load and add, as plain as a read can be. kAhead asks for lines ahead as the
 // kernels do; where the hardware's own prefetcher stops at every page, that is the higher roof.
 enum class ReadLoop { kPlain, kAhead };
+
+// Reads `bytes` once, on a 64-byte boundary, and returns the sum of its 64-bit words, without which
+// a compiler could leave the reading out.
+template <ReadLoop kLoop>
+uint64_t LoadAndAdd(std::span<const std::byte> bytes);
 
 // Seconds that it takes to read once, from the mapped file, what decoding a token reads: each
 // thread of `pool` its contiguous share of every tensor in whole units of 32 rows.
