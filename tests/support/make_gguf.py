@@ -1,11 +1,13 @@
-"""Writes small GGUF models of the llama architecture with tensors of any type, from a seed.
+"""Writes small GGUF models of several architectures with tensors of any type, from a seed.
 
-    make_gguf.py OUT.gguf [TYPE...]     # types of the matrices in turn (default: F32)
+    make_gguf.py OUT.gguf [TYPE...]     # a llama; types of the matrices in turn (default: F32)
 
 As a module it says what every weight is: blocks are packed from scales and quants that are drawn, so that the weights
-are known without taking a block apart.
+are known without taking a block apart (llama()). Models whose logits are of a trained model's size come from lively().
 """
 
+import array
+import math
 import random
 import struct
 import sys
@@ -164,6 +166,28 @@ TYPES = {
     "Q5_K": (13, 256, block_q5_k), "Q6_K": (14, 256, block_q6_k), "IQ4_XS": (23, 256, block_iq4_xs),
 }  # fmt: skip
 
+# --- Weights from a normal distribution ------------------------------------------------------------------------------
+
+
+def pack_f32(numbers):
+    return array.array("f", numbers).tobytes()
+
+
+def pack_f16(numbers):
+    return struct.pack("<%de" % len(numbers), *numbers)
+
+
+def pack_q8_0(numbers):
+    out = []
+    for i in range(0, len(numbers), 32):
+        block = numbers[i : i + 32]
+        d = struct.unpack("<e", f16(max(map(abs, block)) / 127))[0]
+        out.append(f16(d) + struct.pack("32b", *(max(-127, min(127, round(n / d))) for n in block)))
+    return b"".join(out)
+
+
+PACKERS = {"F32": pack_f32, "F16": pack_f16, "Q8_0": pack_q8_0}
+
 # --- The file --------------------------------------------------------------------------------------------------------
 
 VALUE_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -216,6 +240,11 @@ class Gguf:
         weights = rounded([weight for block in blocks for weight in block[1]])
         self.tensors.append(Tensor(name, shape, kind, b"".join(block[0] for block in blocks), weights))
 
+    def normal(self, rng, name, shape, kind, mean, deviation):
+        """The weights are not kept: they are what the packed bytes say."""
+        numbers = [rng.gauss(mean, deviation) for _ in range(math.prod(shape))]
+        self.tensors.append(Tensor(name, shape, kind, PACKERS[kind](numbers), []))
+
     def tensor(self, name):
         return next(t for t in self.tensors if t.name == name)
 
@@ -247,9 +276,29 @@ class Gguf:
 
 
 class Shape:
-    def __init__(self, dim=256, hidden=256, layers=2, heads=4, kv_heads=2, head_dim=32, context=64, tied=False):
+    """Sizes, and what else the metadata says of an architecture. Names are those of llama.cpp's llama-arch.cpp.
+
+    key_length=False: the head's size is left to be dim / heads, as older files have it. window: sliding_window.
+    freq_base: RoPE's, if it is not left out. scaling: rope.scaling.* without the type, which is scaling_type.
+    rope_factors: the tensor rope_freqs.weight, what the frequencies are divided by.
+    """
+
+    def __init__(self, dim=256, hidden=256, layers=2, heads=4, kv_heads=2, head_dim=32, context=64, tied=False,
+                 architecture="llama", key_length=True, window=None, epsilon=1e-5, freq_base=None, scaling_type=None,
+                 scaling=None, rope_factors=None):  # fmt: skip
         self.dim, self.hidden, self.layers, self.heads, self.kv_heads = dim, hidden, layers, heads, kv_heads
         self.head_dim, self.context, self.tied = head_dim, context, tied
+        self.architecture, self.key_length, self.window, self.epsilon = architecture, key_length, window, epsilon
+        self.freq_base, self.scaling_type, self.scaling = freq_base, scaling_type, scaling or {}
+        self.rope_factors = rope_factors
+
+    @property
+    def biased(self):
+        return self.architecture == "qwen2"
+
+    @property
+    def normed_heads(self):
+        return self.architecture == "qwen3"
 
 
 def vocabulary(gguf, extra=("a", "b", "\u2581", "\u2581a", "ab")):
@@ -270,57 +319,111 @@ def vocabulary(gguf, extra=("a", "b", "\u2581", "\u2581a", "ab")):
 
 
 def hyperparameters(gguf, s):
+    at = s.architecture + "."
     gguf.metadata.update({
-        "general.architecture": (STRING, "llama"),
+        "general.architecture": (STRING, s.architecture),
         "general.name": (STRING, "a fixture"),
-        "llama.block_count": (4, s.layers),
-        "llama.context_length": (4, s.context),
-        "llama.embedding_length": (4, s.dim),
-        "llama.feed_forward_length": (4, s.hidden),
-        "llama.attention.head_count": (4, s.heads),
-        "llama.attention.head_count_kv": (4, s.kv_heads),
-        "llama.attention.key_length": (4, s.head_dim),
-        "llama.attention.value_length": (4, s.head_dim),
-        "llama.attention.layer_norm_rms_epsilon": (6, 1e-5),
-        "llama.rope.dimension_count": (4, s.head_dim),
+        at + "block_count": (4, s.layers),
+        at + "context_length": (4, s.context),
+        at + "embedding_length": (4, s.dim),
+        at + "feed_forward_length": (4, s.hidden),
+        at + "attention.head_count": (4, s.heads),
+        at + "attention.head_count_kv": (4, s.kv_heads),
     })  # fmt: skip
+    if s.key_length:
+        gguf.metadata[at + "attention.key_length"] = (4, s.head_dim)
+        gguf.metadata[at + "attention.value_length"] = (4, s.head_dim)
+    gguf.metadata[at + "attention.layer_norm_rms_epsilon"] = (6, s.epsilon)
+    if s.architecture == "llama":
+        gguf.metadata[at + "rope.dimension_count"] = (4, s.head_dim)
+    if s.window is not None:
+        gguf.metadata[at + "attention.sliding_window"] = (4, s.window)
+    if s.freq_base is not None:
+        gguf.metadata[at + "rope.freq_base"] = (6, s.freq_base)
+    if s.scaling_type is not None:
+        gguf.metadata[at + "rope.scaling.type"] = (STRING, s.scaling_type)
+    for key, value in s.scaling.items():
+        gguf.metadata[at + "rope.scaling." + key] = (4 if isinstance(value, int) else 6, value)
+
+
+def layout(s, pieces):
+    """(name, shape) of every tensor but rope_freqs.weight, matrices as (cols, rows), in the order of the file."""
+    q, kv = s.heads * s.head_dim, s.kv_heads * s.head_dim
+    yield "token_embd.weight", (s.dim, pieces)
+    for i in range(s.layers):
+        at = "blk.%d." % i
+        yield at + "attn_norm.weight", (s.dim,)
+        for name, rows in (("attn_q", q), ("attn_k", kv), ("attn_v", kv)):
+            yield at + name + ".weight", (s.dim, rows)
+            if s.biased:
+                yield at + name + ".bias", (rows,)
+        if s.normed_heads:
+            yield at + "attn_q_norm.weight", (s.head_dim,)
+            yield at + "attn_k_norm.weight", (s.head_dim,)
+        yield at + "attn_output.weight", (q, s.dim)
+        yield at + "ffn_norm.weight", (s.dim,)
+        yield at + "ffn_gate.weight", (s.dim, s.hidden)
+        yield at + "ffn_down.weight", (s.hidden, s.dim)
+        yield at + "ffn_up.weight", (s.dim, s.hidden)
+    yield "output_norm.weight", (s.dim,)
+    if not s.tied:
+        yield "output.weight", (s.dim, pieces)
+
+
+def begin(s):
+    """A model without tensors, and how many pieces its vocabulary has."""
+    gguf = Gguf()
+    hyperparameters(gguf, s)
+    pieces = vocabulary(gguf)
+    if s.architecture == "llama":
+        gguf.metadata["llama.vocab_size"] = (4, pieces)
+    return gguf, pieces
 
 
 def llama(types=("F32",), shape=None, seed=1):
     """A whole model. The matrices take the types in turn, where their rows are whole blocks, else the next that fits."""
-    s, rng, gguf = shape or Shape(), random.Random(seed), Gguf()
-    hyperparameters(gguf, s)
-    pieces = vocabulary(gguf)
-    gguf.metadata["llama.vocab_size"] = (4, pieces)
+    s, rng = shape or Shape(), random.Random(seed)
+    gguf, pieces = begin(s)
     left = list(types)
-
-    def matrix(name, rows, cols):
+    for name, size in layout(s, pieces):
+        if len(size) == 1:
+            gguf.draw(rng, name, size, "F32")
+            continue
         if not left:
             left.extend(types)
-        kind = next((k for k in left if cols % TYPES[k][1] == 0), None)
+        kind = next((k for k in left if size[0] % TYPES[k][1] == 0), None)
         if kind is None:
-            kind = next(k for k in types if cols % TYPES[k][1] == 0)
+            kind = next(k for k in types if size[0] % TYPES[k][1] == 0)
         else:
             left.remove(kind)
-        gguf.draw(rng, name, (cols, rows), kind)
+        gguf.draw(rng, name, size, kind)
+    return gguf
 
-    vector = lambda name, size: gguf.draw(rng, name, (size,), "F32")
-    q, kv = s.heads * s.head_dim, s.kv_heads * s.head_dim
-    matrix("token_embd.weight", pieces, s.dim)
-    for i in range(s.layers):
-        at = "blk.%d." % i
-        vector(at + "attn_norm.weight", s.dim)
-        matrix(at + "attn_q.weight", q, s.dim)
-        matrix(at + "attn_k.weight", kv, s.dim)
-        matrix(at + "attn_v.weight", kv, s.dim)
-        matrix(at + "attn_output.weight", s.dim, q)
-        vector(at + "ffn_norm.weight", s.dim)
-        matrix(at + "ffn_gate.weight", s.hidden, s.dim)
-        matrix(at + "ffn_down.weight", s.dim, s.hidden)
-        matrix(at + "ffn_up.weight", s.hidden, s.dim)
-    vector("output_norm.weight", s.dim)
-    if not s.tied:
-        matrix("output.weight", pieces, s.dim)
+
+# Mean and standard deviation of the vectors, and of the matrices' rows times a vector of unit variance. With these each
+# layer changes the residual as much as the ones before, attention is peaked but not on one position, biases weigh as
+# much as what they are added to, and logits have a standard deviation of about 3. The signs of the last norm keep a tied
+# classifier from answering every token with itself.
+LIVELY = {
+    "token_embd": (0, 0.3), "output": (0, 3), "output_norm": (0, 1), "attn_norm": (1, 0.3), "ffn_norm": (1, 0.3),
+    "attn_q_norm": (1.2, 0.4), "attn_k_norm": (1.2, 0.4), "attn_q": (0, 1.4), "attn_k": (0, 1.4), "attn_v": (0, 2),
+    "attn_output": (0, 1.5), "ffn_gate": (0, 1.5), "ffn_down": (0, 1.5), "ffn_up": (0, 1.5), "bias": (0, 1),
+}  # fmt: skip
+
+
+def lively(shape, kind="F32", seed=1):
+    """A whole model whose matrices are of one type (F32, F16 or Q8_0) and whose activations are like a trained one's."""
+    rng = random.Random(seed)
+    gguf, pieces = begin(shape)
+    for name, size in layout(shape, pieces):
+        role, suffix = name.split(".")[-2:]
+        mean, deviation = LIVELY["bias" if suffix == "bias" else role]
+        if len(size) == 2 and role != "token_embd":
+            deviation /= math.sqrt(size[0])
+        gguf.normal(rng, name, size, "F32" if len(size) == 1 else kind, mean, deviation)
+    if shape.rope_factors:
+        factors = shape.rope_factors
+        gguf.tensors.append(Tensor("rope_freqs.weight", (len(factors),), "F32", pack_f32(factors), factors))
     return gguf
 
 

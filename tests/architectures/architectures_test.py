@@ -1,0 +1,109 @@
+"""architectures_test.py WORK_FOLDER [EMULATOR...] TVL LOGITS...: random models of every architecture and an oracle in double
+precision; LOGITS are tests/architectures/logits.cc with one backend each.
+
+Of each model: a prompt longer than any window, then the oracle's greedy continuation, run in chunks and step by step; the
+logits of both and of all backends are equal to the bit and close to the oracle's, and where the oracle's choice is clear it
+is the engine's.
+"""
+
+import os
+import random
+import shlex
+import subprocess
+import sys
+import unittest
+
+import fixtures
+import gguf_reader
+import numpy
+import oracle
+
+EMULATOR = shlex.split(os.environ.get("TVL_RUN", ""))
+WORK = sys.argv[1]
+TVL, *LOGITS = (os.path.abspath(program) for program in sys.argv[2 + len(EMULATOR) :])
+
+PROMPT, STEPS = 96, 32
+# Of the largest logit. Single precision gives some 1e-6; what llama.cpp gives, too.
+TOLERANCE = 1e-4
+# Logits of the oracle closer than this leave the choice to rounding.
+CLEAR = 1e-3
+# What a part of the architecture must change in the logits, so that its absence would be noticed.
+DECISIVE = 100 * TOLERANCE
+
+
+def path(name):
+    return os.path.join(WORK, name)
+
+
+def run(program, *arguments, given=b""):
+    done = subprocess.run(EMULATOR + [program, *map(str, arguments)], input=given, capture_output=True)
+    if done.returncode != 0:
+        raise AssertionError("%s failed: %s" % (os.path.basename(program), done.stderr.decode(errors="replace")))
+    return done.stdout
+
+
+def engine_logits(program, threads, chunk, sequences, vocabulary):
+    """sequences: (tokens that are a prompt, tokens)."""
+    lines = "".join("%d %s\n" % (prefilled, " ".join(map(str, tokens))) for prefilled, tokens in sequences)
+    out = run(program, path("model.tvl"), "f32", threads, chunk, given=lines.encode())
+    rows = numpy.frombuffer(out, "<f4").reshape(-1, vocabulary)
+    return numpy.split(rows, numpy.cumsum([len(tokens) for _, tokens in sequences])[:-1])
+
+
+def relative(a, b):
+    return numpy.max(numpy.abs(a - b)) / numpy.max(numpy.abs(b))
+
+
+def without(end, metadata, tensors):
+    """The model without what bears a name that ends so: zeros in place of a bias, ones in place of factors."""
+    blank = numpy.zeros_like if end.endswith("bias") else numpy.ones_like
+    return (
+        {key: value for key, value in metadata.items() if not key.endswith(end)},
+        {name: blank(value) if name.endswith(end) else value for name, value in tensors.items()},
+    )
+
+
+class Architectures(unittest.TestCase):
+    def expect_decisive(self, fixture, model, tokens, logits):
+        for end in fixture.decisive:
+            changed = without(end, *model)
+            others = oracle.Oracle(*changed).forward(tokens)
+            self.assertGreater(relative(others, logits), DECISIVE, end)
+
+    def expect_as_oracle(self, fixture):
+        model = gguf_reader.read(path("model.gguf"))
+        vocabulary = len(model[0]["tokenizer.ggml.tokens"])
+        rng = random.Random(7)
+        prompt = [1] + [rng.randrange(vocabulary) for _ in range(PROMPT - 1)]
+        continuation, logits = oracle.Oracle(*model).greedy(prompt, STEPS)
+        tokens = prompt + continuation
+        self.expect_decisive(fixture, model, tokens, logits)
+
+        # Where a chunk ends tells nothing: 40 is no multiple of any window here, 7 less than a window.
+        sequences = [(PROMPT, tokens), (0, tokens)]
+        ours = []
+        for i, program in enumerate(LOGITS):
+            ours += engine_logits(program, 1 + i, 40 if i % 2 == 0 else 7, sequences, vocabulary)
+        for other in ours[1:]:
+            self.assertEqual(other.tobytes(), ours[0].tobytes(), "backends or chunks differ")
+        error = relative(ours[0], logits)
+        print("%s: relative error %.1e" % (fixture.name, error))
+        self.assertLess(error, TOLERANCE)
+
+        clear = oracle.margins(logits) > CLEAR
+        self.assertGreater(numpy.mean(clear), 0.95)
+        chosen = numpy.argmax(ours[0], axis=-1)
+        self.assertEqual(chosen[clear].tolist(), numpy.argmax(logits, axis=-1)[clear].tolist())
+
+    def test_architectures(self):
+        for fixture in fixtures.FIXTURES:
+            if EMULATOR and not fixture.emulated:
+                continue
+            with self.subTest(fixture.name):
+                fixture.write(path("model.gguf"))
+                run(TVL, "convert", path("model.gguf"), path("model.tvl"), *fixture.convert_options)
+                self.expect_as_oracle(fixture)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
