@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "core/activations.h"
 #include "core/batches.h"
@@ -34,13 +36,26 @@ struct AttentionScratch {
   float* out = nullptr;        // (R, head_dim)
 };
 
-// Attend, below, at work.
-template <Kernel K>
+// How many positions a token sees at most, itself the last; of a type, so that where there is no
+// window nothing asks for one.
+struct NoWindow {};
+struct SlidingWindow {
+  size_t positions;  // >= 1
+};
+
+// Attend, below, at work. Positions that no token sees are left out by whole panels.
+template <Kernel K, typename Window>
 class AttentionPass {
  public:
-  AttentionPass(const KvSlot& slot, size_t n, size_t tokens, size_t heads,
+  AttentionPass(const KvSlot& slot, size_t n, size_t tokens, size_t heads, Window window,
                 const AttentionScratch& scratch)
-      : slot_(slot), n_(n), tokens_(tokens), heads_(heads), s_(scratch) {}
+      : left_out_(Hidden(n, window) / kPanelRows * kPanelRows),
+        slot_(slot.From(left_out_)),
+        window_(window),
+        n_(n - left_out_),
+        tokens_(tokens),
+        heads_(heads),
+        s_(scratch) {}
 
   void Run(const float* q, size_t q_stride, float scale, float* out, size_t out_stride) noexcept {
     const TileMatrix keys = slot_.Keys(all());
@@ -48,6 +63,8 @@ class AttentionPass {
     for (size_t r = 0; r < rows(); ++r) {
       const size_t n = n_ + r / heads_;
       float* scores = s_.scores + r * s_.scores_stride;
+      if constexpr (kWindowed)
+        std::fill_n(scores, Hidden(n, window_), -std::numeric_limits<float>::infinity());
       K::Softmax(scores, n, scale);
       const size_t end = RoundUp(n, kDotChains);
       std::memset(scores + end, 0, (padded() - end) * sizeof(float));
@@ -65,6 +82,11 @@ class AttentionPass {
 
  private:
   static constexpr size_t kB = K::kFloatBatch;
+  static constexpr bool kWindowed = !std::is_same_v<Window, NoWindow>;
+
+  // Positions that are out of sight for the token that is the n-th.
+  static size_t Hidden(size_t, NoWindow) { return 0; }
+  static size_t Hidden(size_t n, SlidingWindow window) { return n - std::min(n, window.positions); }
 
   size_t rows() const { return tokens_ * heads_; }
   size_t all() const { return n_ + tokens_ - 1; }  // positions that the last token sees
@@ -121,7 +143,9 @@ class AttentionPass {
     }
   }
 
-  const KvSlot& slot_;
+  const size_t left_out_;  // positions, a multiple of 16; all others count from there
+  const KvSlot slot_;
+  const Window window_;
   const size_t n_, tokens_, heads_;
   const AttentionScratch& s_;
 };
@@ -131,6 +155,10 @@ class AttentionPass {
 //
 //     out = sum over i of softmax(dot(K[i], q) * scale)[i] * V[i]
 //
+// where i begins at 0, or where the window of the token does. The sums are those over all
+// positions, with scores of -inf before the window: as the lanes and chains of a sum go by
+// multiples of 16 and 4, whole panels there change no bit, and are not read.
+//
 // With a cache of q8 the query is quantised for the first product, and for the second every
 // probability is multiplied by the scale of its position, once per block of dimensions.
 //   q:   (tokens * heads, q_stride), rotated, the heads of a token side by side; each row +0 from
@@ -139,11 +167,12 @@ class AttentionPass {
 // REQUIRES: n >= 1, n + tokens - 1 <= slot.capacity, tokens * heads <= R. All rows share each load
 // of K and V; each gets the bits that it gets alone (where values are finite; core/kernel.h, at the
 // end).
-template <Kernel K>
+template <Kernel K, typename Window = NoWindow>
 void Attend(const KvSlot& slot, size_t n, size_t tokens, size_t heads, const float* q,
             size_t q_stride, float scale, const AttentionScratch& scratch, float* out,
-            size_t out_stride) noexcept {
-  AttentionPass<K>(slot, n, tokens, heads, scratch).Run(q, q_stride, scale, out, out_stride);
+            size_t out_stride, Window window = {}) noexcept {
+  AttentionPass<K, Window>(slot, n, tokens, heads, window, scratch)
+      .Run(q, q_stride, scale, out, out_stride);
 }
 
 }  // namespace tvl

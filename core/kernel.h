@@ -102,7 +102,8 @@
 // kContractVersion; an operation more changes no bit of the others and does not.
 //
 // Where a batch meets a value that is not finite, one thing is left open: a token's product with V
-// may read columns of tokens after it, times +0, and so see their NaN or infinity.
+// may read columns of tokens after it, or up to 15 before its window, times +0, and so see their
+// NaN or infinity.
 #ifndef TVL_CORE_KERNEL_H_
 #define TVL_CORE_KERNEL_H_
 

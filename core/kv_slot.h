@@ -122,6 +122,15 @@ struct KvSlot {
     }
   }
 
+  // The same from position `first` on, a multiple of 16.
+  KvSlot From(size_t first) const {
+    KvSlot rest = *this;
+    rest.keys += first / kPanelRows * key_panel_bytes();
+    rest.values += value_panel_bytes() / capacity * first;
+    if (value_scales != nullptr) rest.value_scales += first;
+    return rest;
+  }
+
   // The first n positions, as operands of a product.
   TileMatrix Keys(size_t n) const { return DenseTileMatrix(keys, key_type(), n, head_dim); }
   TileMatrix Values(size_t n) const {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -11,14 +12,27 @@ namespace {
 
 absl::Status CheckRange(const char* field, uint64_t value, uint64_t low, uint64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
+  const std::string expected = low == high ? absl::StrCat(low) : absl::StrCat(low, " to ", high);
   return absl::InvalidArgumentError(
-      absl::StrCat("config field ", field, ": expected ", low, " to ", high, ", found ", value));
+      absl::StrCat("config field ", field, ": expected ", expected, ", found ", value));
 }
 
 absl::Status CheckPositive(const char* field, float value, float high) {
   if (value > 0 && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "config field ", field, ": expected a number above 0 and up to ", high, ", found ", value));
+}
+
+absl::Status CheckArchitecture(Architecture id) {
+  if (FindArchitecture(id) != nullptr) return absl::OkStatus();
+  std::string known;
+  for (const ArchitectureTraits& traits : kArchitectures) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", static_cast<uint32_t>(traits.id), " (",
+                    ArchitectureName(traits.id), ")");
+  }
+  return absl::InvalidArgumentError(absl::StrCat("config field architecture: expected one of ",
+                                                 known, ", found ", static_cast<uint32_t>(id),
+                                                 ", which this version does not know"));
 }
 
 template <typename E>
@@ -33,7 +47,7 @@ absl::Status CheckKnown(const char* field, E value, E only) {
 
 absl::Status ValidateModelConfig(const ModelConfig& c) {
   const absl::Status checks[] = {
-      CheckKnown("architecture", c.architecture, Architecture::kLlama),
+      CheckArchitecture(c.architecture),
       CheckRange("dim", c.dim, 1, 1u << 17),
       CheckRange("hidden_dim", c.hidden_dim, 1, 1u << 20),
       CheckRange("n_layers", c.n_layers, 1, 1024),
@@ -53,6 +67,10 @@ absl::Status ValidateModelConfig(const ModelConfig& c) {
   for (const absl::Status& status : checks) {
     if (!status.ok()) return status;
   }
+  const bool window = c.traits().sliding_window;
+  absl::Status status =
+      CheckRange("sliding_window", c.sliding_window, window, window ? 1u << 24 : 0);
+  if (!status.ok()) return status;
   if (c.n_heads % c.n_kv_heads != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("config field n_kv_heads: expected a divisor of n_heads = ", c.n_heads,

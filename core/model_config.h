@@ -5,11 +5,11 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "core/architecture.h"
 
 namespace tvl {
 
 // Values are stored in files: never renumber. 0 means "absent" everywhere.
-enum class Architecture : uint32_t { kLlama = 1 };
 enum class RopeKind : uint32_t { kHalfSplit = 1 };  // pairs (i, i + rope_dims / 2)
 enum class RopeScaling : uint32_t { kNone = 1 };
 enum class Activation : uint32_t { kSwiGlu = 1 };
@@ -32,10 +32,14 @@ struct ModelConfig {
   RopeScaling rope_scaling = RopeScaling::kNone;
   uint32_t rope_dims = 0;  // leading dimensions of a head that RoPE turns; even
   float rope_base = 0;     // for information: the inverse frequencies are stored as a tensor
+  // Positions that a position sees, itself the last; 0 where the architecture has no window.
+  uint32_t sliding_window = 0;
 
   uint32_t q_dim() const { return n_heads * head_dim; }
   uint32_t kv_dim() const { return n_kv_heads * head_dim; }
   uint32_t heads_per_kv() const { return n_heads / n_kv_heads; }
+  // REQUIRES: a valid configuration.
+  const ArchitectureTraits& traits() const { return *FindArchitecture(architecture); }
 
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };

@@ -103,11 +103,35 @@ TEST(ModelConfigTest, NamesEveryNumberOutOfRange) {
   }
 }
 
-TEST(ModelConfigTest, NamesEveryUnknownKind) {
-  for (const uint32_t unknown : {0u, 2u, 0xffffffffu}) {
+TEST(ModelConfigTest, NamesTheArchitectures) {
+  for (const uint32_t unknown : {0u, 5u, 0xffffffffu}) {
     EXPECT_THAT(
         ErrorAfter([&](ModelConfig& c) { c.architecture = static_cast<Architecture>(unknown); }),
-        HasSubstr("config field architecture: expected 1"));
+        HasSubstr("config field architecture: expected one of 1 (llama), 2 (mistral), 3 (qwen2), 4 "
+                  "(qwen3), found "));
+  }
+}
+
+TEST(ModelConfigTest, OnlyMistralHasAWindow) {
+  const auto set = [](Architecture architecture, uint32_t window) {
+    return ErrorAfter([&](ModelConfig& c) {
+      c.architecture = architecture;
+      c.sliding_window = window;
+    });
+  };
+  for (const ArchitectureTraits& traits : kArchitectures) {
+    const bool mistral = traits.id == Architecture::kMistral;
+    EXPECT_EQ(set(traits.id, 0), mistral ? "config field sliding_window: expected 1 to 16777216, "
+                                           "found 0"
+                                         : "accepted");
+    EXPECT_EQ(set(traits.id, 7),
+              mistral ? "accepted" : "config field sliding_window: expected 0, found 7");
+  }
+  EXPECT_THAT(set(Architecture::kMistral, 1u << 25), HasSubstr("found 33554432"));
+}
+
+TEST(ModelConfigTest, NamesEveryUnknownKind) {
+  for (const uint32_t unknown : {0u, 2u, 0xffffffffu}) {
     EXPECT_THAT(
         ErrorAfter([&](ModelConfig& c) { c.activation = static_cast<Activation>(unknown); }),
         HasSubstr("config field activation: expected 1"));

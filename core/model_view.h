@@ -16,13 +16,19 @@ namespace tvl {
 // the Llama paper's code.
 struct LayerView {
   std::span<const float> attention_norm;  // (dim)
-  TileMatrix wq;                          // (n_heads * head_dim, dim)
-  TileMatrix wk;                          // (n_kv_heads * head_dim, dim)
-  TileMatrix wv;                          // (n_kv_heads * head_dim, dim)
-  TileMatrix wo;                          // (dim, n_heads * head_dim)
-  std::span<const float> ffn_norm;        // (dim)
-  TilePair w13;                           // gate w1 and up w3, each (hidden_dim, dim)
-  TileMatrix w2;                          // (dim, hidden_dim)
+  // Where the architecture has them, else empty.
+  std::span<const float> bq = {};      // (n_heads * head_dim)
+  std::span<const float> bk = {};      // (n_kv_heads * head_dim)
+  std::span<const float> bv = {};      // (n_kv_heads * head_dim)
+  std::span<const float> q_norm = {};  // (head_dim), of every query head
+  std::span<const float> k_norm = {};  // (head_dim), of every key head
+  TileMatrix wq;                       // (n_heads * head_dim, dim)
+  TileMatrix wk;                       // (n_kv_heads * head_dim, dim)
+  TileMatrix wv;                       // (n_kv_heads * head_dim, dim)
+  TileMatrix wo;                       // (dim, n_heads * head_dim)
+  std::span<const float> ffn_norm;     // (dim)
+  TilePair w13;                        // gate w1 and up w3, each (hidden_dim, dim)
+  TileMatrix w2;                       // (dim, hidden_dim)
 };
 
 // A model as the forward pass sees it. Trivially copyable: a view is a handful of pointers into

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <span>
+#include <utility>
 
 #include "core/activations.h"
+#include "core/architecture.h"
 #include "core/attention.h"
 #include "core/batches.h"
 #include "core/canonical_math.h"
@@ -38,7 +41,9 @@ class Llama {
  public:
   enum class Logits { kNone, kLast, kAll };
 
-  explicit Llama(M model) : model_(model), config_(model.config()) {}
+  // REQUIRES: model.config() is valid.
+  explicit Llama(M model)
+      : model_(model), config_(model.config()), run_(PassOf(config_.architecture)) {}
 
   const ModelConfig& config() const { return config_; }
 
@@ -50,15 +55,15 @@ class Llama {
   // were run before.
   void Forward(std::span<const TokenId> tokens, size_t position, Logits logits, KvCache& cache,
                RunState& state, ThreadPool& pool) const {
-    pool.Run([&](const Worker& worker) {
-      Pass{*this, tokens, position, cache, state, worker}.Run(logits);
-    });
+    pool.Run(
+        [&](const Worker& worker) { run_(*this, tokens, position, logits, cache, state, worker); });
   }
 
  private:
   using Worker = ThreadPool::Worker;
 
-  // One thread's walk through one pass.
+  // One thread's walk through one pass, of one architecture.
+  template <ArchitectureTraits A>
   struct Pass {
     const Llama& llama;
     std::span<const TokenId> tokens;
@@ -188,16 +193,17 @@ class Llama {
     struct Product {
       const TileMatrix& w;
       const Lane& y;
+      std::span<const float> bias = {};
     };
 
     static size_t Units(const TileMatrix& w) {
       return (w.panels() + kPanelsPerUnit - 1) / kPanelsPerUnit;
     }
 
-    // This thread's share of the products of all tokens with the matrices of a group, as if they
-    // were one matrix.
-    template <size_t N>
-    void Multiply(const Product (&group)[N], const Activations& x, size_t rows) {
+    // Calls f(product, panels) for this thread's share of the matrices of a group, as if they were
+    // one matrix.
+    template <size_t N, typename F>
+    void ForShare(const Product (&group)[N], F&& f) {
       size_t total = 0;
       for (const Product& p : group) total += Units(p.w);
       const auto [begin, end] = worker.Share(total);
@@ -208,10 +214,22 @@ class Llama {
         const size_t to = std::clamp(end, first, first + units) - first;
         first += units;
         if (from == to) continue;
-        const PanelRange panels = {from * kPanelsPerUnit,
-                                   std::min(to * kPanelsPerUnit, p.w.panels())};
-        Gemm<K>(p.w, panels, x, rows, p.y.data, p.y.stride);
+        f(p, PanelRange{from * kPanelsPerUnit, std::min(to * kPanelsPerUnit, p.w.panels())});
       }
+    }
+
+    template <size_t N>
+    void Multiply(const Product (&group)[N], const Activations& x, size_t rows) {
+      ForShare(group, [&](const Product& p, PanelRange panels) {
+        Gemm<K>(p.w, panels, x, rows, p.y.data, p.y.stride);
+      });
+    }
+
+    void AddBias(const Product& p, PanelRange panels) {
+      const size_t first = panels.begin * kPanelRows;
+      const size_t rows = std::min<size_t>(panels.end * kPanelRows, p.w.rows) - first;
+      for (size_t t = 0; t < tokens.size(); ++t)
+        K::Add(p.bias.data() + first, rows, p.y.Row(t) + first);
     }
 
     // x += w * y, each thread for the rows that it multiplies.
@@ -229,51 +247,61 @@ class Llama {
       const Activations xn = Normed(w.attention_norm, WantedBy(w.wq, w.wk, w.wv));
       {
         const TraceScope traced = Traced(TraceOp::kQkv);
-        Multiply<3>({{w.wq, s.q}, {w.wk, s.k}, {w.wv, s.v}}, xn, tokens.size());
+        const Product group[] = {{w.wq, s.q, w.bq}, {w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}};
+        Multiply(group, xn, tokens.size());
+        if constexpr (A.qkv_bias) {
+          ForShare(group, [&](const Product& p, PanelRange panels) { AddBias(p, panels); });
+        }
       }
       worker.Sync();
-      AppendAndAttend(layer);
+      AppendAndAttend(layer, w);
       worker.Sync();
       AddToResidual(w.wo, Attended(w.wo), TraceOp::kWo);
       worker.Sync();
     }
 
-    void AppendAndAttend(size_t layer) {
+    void AppendAndAttend(size_t layer, const LayerView& w) {
       const TraceScope traced = Traced(TraceOp::kAttention);
       if (decoding()) {
         const auto [begin, end] = worker.Share(c().n_kv_heads);
         for (size_t head = begin; head < end; ++head) {
-          Append(layer, head, 0, 1);
-          AttendGroup(layer, head, 0, 1);
+          Append(layer, w, head, 0, 1);
+          AttendGroup(layer, w, head, 0, 1);
         }
       } else {
-        AppendChunk(layer);
+        AppendChunk(layer, w);
         worker.Sync();
         const size_t together = RunState::AttentionTokens(c());
         const size_t parts = (tokens.size() + together - 1) / together;
         const auto [first, last] = worker.Share(c().n_kv_heads * parts);
         for (size_t i = first; i < last; ++i) {
           const size_t begin = i % parts * together;
-          AttendGroup(layer, i / parts, begin, std::min(together, tokens.size() - begin));
+          AttendGroup(layer, w, i / parts, begin, std::min(together, tokens.size() - begin));
         }
       }
     }
 
-    // Rotates a head of token t from `in` to `out`; dimensions beyond rope_dims pass through.
-    void Rotate(size_t t, const float* in, float* out) {
+    // A head of queries or keys of token t, from `in` to `out`: normed where the architecture says
+    // so, then turned by RoPE; dimensions beyond rope_dims are not turned.
+    void Rotate(size_t t, const float* in, [[maybe_unused]] std::span<const float> norm,
+                float* out) {
+      if constexpr (A.qk_norm) {
+        K::RmsNorm(in, norm.data(), c().head_dim, c().norm_epsilon, out);
+        in = out;
+      }
       K::Rope(in, s.cos.Row(t), s.sin.Row(t), c().rope_dims, out);
-      if (c().rope_dims < c().head_dim) {
+      if (in != out && c().rope_dims < c().head_dim) {
         std::memcpy(out + c().rope_dims, in + c().rope_dims,
                     (c().head_dim - c().rope_dims) * sizeof(float));
       }
     }
 
     // Tokens [begin, begin + count) of a head.
-    void Append(size_t layer, size_t head, size_t begin, size_t count) {
+    void Append(size_t layer, const LayerView& w, size_t head, size_t begin, size_t count) {
       const KvSlot slot = cache.Slot(layer, head);
       float* rotated = s.k_rot.Row(worker.index());
       for (size_t t = begin; t < begin + count; ++t) {
-        Rotate(t, s.k.Row(t) + head * c().head_dim, rotated);
+        Rotate(t, s.k.Row(t) + head * c().head_dim, w.k_norm, rotated);
         AppendKey<K>(rotated, position + t, slot);
         AppendValue<K>(s.v.Row(t) + head * c().head_dim, position + t, slot);
       }
@@ -281,7 +309,7 @@ class Llama {
 
     // All tokens of all heads, shared out by whole panels of positions, since neighbours touch the
     // same lines.
-    void AppendChunk(size_t layer) {
+    void AppendChunk(size_t layer, const LayerView& w) {
       const size_t first_panel = position / kPanelRows;
       const size_t panels = PanelCount(position + tokens.size()) - first_panel;
       const auto [first, last] = worker.Share(c().n_kv_heads * panels);
@@ -289,19 +317,19 @@ class Llama {
         const size_t panel = (first_panel + i % panels) * kPanelRows;
         const size_t begin = std::max(panel, position) - position;
         const size_t end = std::min(panel + kPanelRows - position, tokens.size());
-        Append(layer, i / panels, begin, end - begin);
+        Append(layer, w, i / panels, begin, end - begin);
       }
     }
 
     // Attention of tokens [begin, begin + count) for all query heads of one KV head.
-    void AttendGroup(size_t layer, size_t kv_head, size_t begin, size_t count) {
+    void AttendGroup(size_t layer, const LayerView& w, size_t kv_head, size_t begin, size_t count) {
       const size_t group = c().heads_per_kv();
       const size_t offset = kv_head * group * c().head_dim;
       const size_t row = worker.index() * s.attention_rows();
       float* q_rot = s.q_rot.Row(row);
       for (size_t i = 0; i < count * group; ++i) {
         const size_t t = begin + i / group, head = i % group;
-        Rotate(t, s.q.Row(t) + offset + head * c().head_dim, q_rot + i * s.q_rot.stride);
+        Rotate(t, s.q.Row(t) + offset + head * c().head_dim, w.q_norm, q_rot + i * s.q_rot.stride);
       }
       const AttentionScratch scratch = {.q_batches = s.q_batches.Row(row),
                                         .q_stride = s.q_batches.stride,
@@ -313,7 +341,15 @@ class Llama {
                                         .out = s.att_rows.Row(row)};
       Attend<K>(cache.Slot(layer, kv_head), position + begin + 1, count, group, q_rot,
                 s.q_rot.stride, c().attention_scale, scratch, s.att.Row(begin) + offset,
-                s.att.stride);
+                s.att.stride, Window());
+    }
+
+    auto Window() const {
+      if constexpr (A.sliding_window) {
+        return SlidingWindow{c().sliding_window};
+      } else {
+        return NoWindow();
+      }
     }
 
     // A unit of gate, the unit of up beside it, then SwiGLU and what w2 wants while both are in
@@ -390,8 +426,27 @@ class Llama {
     }
   };
 
+  // The pass of an architecture, chosen when a model is opened: none asks what it is.
+  using RunPass = void (*)(const Llama&, std::span<const TokenId>, size_t, Logits, KvCache&,
+                           RunState&, const Worker&);
+  static RunPass PassOf(Architecture architecture) {
+    return PassAmong(architecture, std::make_index_sequence<std::size(kArchitectures)>());
+  }
+  template <size_t... I>
+  static RunPass PassAmong(Architecture architecture, std::index_sequence<I...>) {
+    RunPass found = nullptr;
+    ((kArchitectures[I].id == architecture ? void(found = &Run<kArchitectures[I]>) : void()), ...);
+    return found;
+  }
+  template <ArchitectureTraits A>
+  static void Run(const Llama& llama, std::span<const TokenId> tokens, size_t position,
+                  Logits logits, KvCache& cache, RunState& state, const Worker& worker) {
+    Pass<A>{llama, tokens, position, cache, state, worker}.Run(logits);
+  }
+
   M model_;
   ModelConfig config_;
+  RunPass run_;
 };
 
 }  // namespace tvl

@@ -63,6 +63,13 @@ struct MatrixSource {
 
 struct LayerSource {
   const float* attention_norm = nullptr;  // (dim)
+  // Where the architecture has them (core/model_view.h); rows of queries and keys in the file's
+  // order.
+  const float* bq = nullptr;
+  const float* bk = nullptr;
+  const float* bv = nullptr;
+  const float* q_norm = nullptr;
+  const float* k_norm = nullptr;
   MatrixSource wq, wk, wv, wo;
   const float* ffn_norm = nullptr;  // (dim)
   MatrixSource w1, w2, w3;

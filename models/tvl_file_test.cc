@@ -37,6 +37,9 @@ using testing::TestShape;
 const TestShape kShapes[] = {
     {},
     {.tied = false},
+    {.architecture = Architecture::kMistral, .sliding_window = 12},
+    {.architecture = Architecture::kQwen2},
+    {.architecture = Architecture::kQwen3},
     {.dim = 64,
      .hidden_dim = 172,
      .n_layers = 1,
@@ -172,7 +175,7 @@ struct Expected {
   const MatrixSource* second;
 };
 
-// By TVL_FORMAT.md, "Tensors of the llama architecture".
+// By TVL_FORMAT.md, "Tensors".
 std::vector<Expected> ExpectedTensors(const ModelSource& m) {
   std::vector<Expected> all;
   const size_t dim = m.config.dim;
@@ -184,6 +187,15 @@ std::vector<Expected> ExpectedTensors(const ModelSource& m) {
     const LayerSource& l = m.layers[i];
     const std::string layer = absl::StrCat("layers.", i, ".");
     all.push_back({layer + "attention_norm", l.attention_norm, dim, nullptr, nullptr});
+    if (m.config.architecture == Architecture::kQwen2) {
+      all.push_back({layer + "bq", l.bq, m.config.q_dim(), nullptr, nullptr});
+      all.push_back({layer + "bk", l.bk, m.config.kv_dim(), nullptr, nullptr});
+      all.push_back({layer + "bv", l.bv, m.config.kv_dim(), nullptr, nullptr});
+    }
+    if (m.config.architecture == Architecture::kQwen3) {
+      all.push_back({layer + "q_norm", l.q_norm, m.config.head_dim, nullptr, nullptr});
+      all.push_back({layer + "k_norm", l.k_norm, m.config.head_dim, nullptr, nullptr});
+    }
     all.push_back({layer + "wq", nullptr, 0, &l.wq, nullptr});
     all.push_back({layer + "wk", nullptr, 0, &l.wk, nullptr});
     all.push_back({layer + "wv", nullptr, 0, &l.wv, nullptr});
@@ -344,7 +356,8 @@ TEST(TvlFileTest, TheViewPointsIntoTheFile) {
 
 TEST(TvlFileTest, AnImportedCheckpointGivesTheSameFile) {
   for (const TestShape& shape : kShapes) {
-    if (shape.rope_dims != 0) continue;  // llama2.c turns whole heads
+    // llama2.c has no others, and turns whole heads.
+    if (shape.architecture != Architecture::kLlama || shape.rope_dims != 0) continue;
     const TestModel model(shape);
     const std::string bytes = model.Llama2cCheckpoint();
     std::vector<float> aligned((bytes.size() + 3) / 4);

@@ -113,7 +113,10 @@ TEST(TvlHostileTest, ConfigFields) {
   ExpectErrors<uint32_t>(
       good, good.Config(),
       {{4, 0, "config field architecture"},
-       {4, 2, "config field architecture"},
+       {4, 2, "config field sliding_window: expected 1 to 16777216, found 0"},
+       {4, 3, "tensor layers.0.bq: it is missing"},
+       {4, 4, "tensor layers.0.q_norm: it is missing"},
+       {4, 5, "config field architecture"},
        {8, 0, "config field dim"},
        {8, kHuge32, "config field dim"},
        {8, 37, "tensor token_embedding: expected the shape (67, 37) by the config, found (67, 36)"},
@@ -172,7 +175,7 @@ TEST(TvlHostileTest, ConfigSize) {
                           {0, 3, "config_bytes: expected"},
                           {0, 85, "config_bytes: expected"},
                           {0, kHuge32 - 3, "config_bytes: expected"},
-                          {0, 4, "config field architecture: expected 1, found 0"},
+                          {0, 4, "config field architecture: expected one of 1 (llama)"},
                           {0, 44, "config field norm_epsilon"},
                           {0, 80, ""},  // a field that is absent is zero
                           {0, 72, ""},

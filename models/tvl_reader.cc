@@ -161,8 +161,6 @@ absl::Status TvlReader::ParseConfig() {
   if ((c.flags & ~format::kConfigTiedClassifier) != 0) {
     return Error(absl::StrCat("config field flags: expected 0 or 1, found ", c.flags));
   }
-  if (c.sliding_window != 0)
-    return Error(Expected("config field sliding_window", 0, c.sliding_window));
   if (c.attention_soft_cap != 0)
     return Error(
         absl::StrCat("config field attention_soft_cap: expected 0, found ", c.attention_soft_cap));
@@ -184,7 +182,8 @@ absl::Status TvlReader::ParseConfig() {
              .rope_kind = static_cast<RopeKind>(c.rope_kind),
              .rope_scaling = static_cast<RopeScaling>(c.rope_scaling),
              .rope_dims = c.rope_dims,
-             .rope_base = c.rope_base};
+             .rope_base = c.rope_base,
+             .sliding_window = c.sliding_window};
   if (absl::Status s = ValidateModelConfig(config_); !s.ok()) return Error(s.message());
   return absl::OkStatus();
 }
@@ -360,11 +359,33 @@ absl::Status TvlReader::BindPair(absl::string_view tensor, uint64_t rows, uint64
   return absl::OkStatus();
 }
 
+absl::Status TvlReader::BindAttentionVectors(size_t index, LayerView* layer) {
+  const ModelConfig& c = config_;
+  const ArchitectureTraits& traits = c.traits();
+  const struct {
+    bool present;
+    const char* name;
+    uint32_t size;
+    std::span<const float>* vector;
+  } vectors[] = {{traits.qkv_bias, "bq", c.q_dim(), &layer->bq},
+                 {traits.qkv_bias, "bk", c.kv_dim(), &layer->bk},
+                 {traits.qkv_bias, "bv", c.kv_dim(), &layer->bv},
+                 {traits.qk_norm, "q_norm", c.head_dim, &layer->q_norm},
+                 {traits.qk_norm, "k_norm", c.head_dim, &layer->k_norm}};
+  for (const auto& v : vectors) {
+    if (!v.present) continue;
+    absl::Status status = BindVector(LayerTensor(index, v.name), v.size, v.vector);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TvlReader::BindLayer(size_t index, LayerView* layer) {
   const ModelConfig& c = config_;
   const auto name = [&](absl::string_view tensor) { return LayerTensor(index, tensor); };
   if (absl::Status s = BindVector(name("attention_norm"), c.dim, &layer->attention_norm); !s.ok())
     return s;
+  if (absl::Status s = BindAttentionVectors(index, layer); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wq"), c.q_dim(), c.dim, &layer->wq); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wk"), c.kv_dim(), c.dim, &layer->wk); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wv"), c.kv_dim(), c.dim, &layer->wv); !s.ok()) return s;

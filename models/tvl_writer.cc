@@ -51,6 +51,15 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
     const LayerSource& layer = model.layers[i];
     const std::string prefix = absl::StrCat("layers.", i, ".");
     vector(prefix + "attention_norm", layer.attention_norm, c.dim);
+    if (c.traits().qkv_bias) {
+      vector(prefix + "bq", layer.bq, c.q_dim());
+      vector(prefix + "bk", layer.bk, c.kv_dim());
+      vector(prefix + "bv", layer.bv, c.kv_dim());
+    }
+    if (c.traits().qk_norm) {
+      vector(prefix + "q_norm", layer.q_norm, c.head_dim);
+      vector(prefix + "k_norm", layer.k_norm, c.head_dim);
+    }
     matrix(prefix + "wq", TensorRole::kWq, layer.wq);
     matrix(prefix + "wk", TensorRole::kWk, layer.wk);
     matrix(prefix + "wv", TensorRole::kWv, layer.wv);
@@ -91,7 +100,7 @@ format::Config EncodeConfig(const ModelConfig& c) {
           .rope_scaling = static_cast<uint32_t>(c.rope_scaling),
           .rope_dims = c.rope_dims,
           .rope_base = c.rope_base,
-          .sliding_window = 0,
+          .sliding_window = c.sliding_window,
           .attention_soft_cap = 0,
           .logit_soft_cap = 0};
 }

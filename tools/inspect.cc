@@ -54,7 +54,7 @@ void Row(std::string* out, const char* name, const std::string& value) {
 
 void DescribeConfig(const ModelConfig& c, std::string* out) {
   absl::StrAppend(out, "\nModel\n");
-  Row(out, "architecture", c.architecture == Architecture::kLlama ? "llama" : "unknown");
+  Row(out, "architecture", ArchitectureName(c.architecture));
   Row(out, "layers", FormatCount(c.n_layers));
   Row(out, "dim", FormatCount(c.dim));
   Row(out, "hidden dim", FormatCount(c.hidden_dim));
@@ -65,6 +65,8 @@ void DescribeConfig(const ModelConfig& c, std::string* out) {
   Row(out, "context",
       absl::StrCat(FormatCount(c.context_length),
                    c.context_length == 1 ? " position" : " positions"));
+  if (c.sliding_window > 0)
+    Row(out, "window", absl::StrCat("of the last ", FormatCount(c.sliding_window), " positions"));
   Row(out, "classifier", c.tied_classifier ? "tied to the embedding" : "its own");
   Row(out, "norm epsilon", absl::StrFormat("%g", c.norm_epsilon));
   Row(out, "attention scale", absl::StrFormat("%g", c.attention_scale));

@@ -146,6 +146,15 @@ absl::StatusOr<ModelSource> ImportGguf(const GgufFile& file) {
     const std::string at = absl::StrCat("blk.", i, ".");
     LayerSource layer;
     layer.attention_norm = take.Vector(at + "attn_norm.weight", c.dim);
+    if (c.traits().qkv_bias) {
+      layer.bq = take.Vector(at + "attn_q.bias", c.q_dim());
+      layer.bk = take.Vector(at + "attn_k.bias", c.kv_dim());
+      layer.bv = take.Vector(at + "attn_v.bias", c.kv_dim());
+    }
+    if (c.traits().qk_norm) {
+      layer.q_norm = take.Vector(at + "attn_q_norm.weight", c.head_dim);
+      layer.k_norm = take.Vector(at + "attn_k_norm.weight", c.head_dim);
+    }
     layer.wq = take.Matrix(at + "attn_q.weight", c.q_dim(), c.dim, pairs);
     layer.wk = take.Matrix(at + "attn_k.weight", c.kv_dim(), c.dim, pairs);
     layer.wv = take.Matrix(at + "attn_v.weight", c.kv_dim(), c.dim);

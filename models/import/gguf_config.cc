@@ -16,9 +16,22 @@ namespace tvl {
 namespace {
 
 // To add one that differs in more than is told here, add to the struct, and use it in gguf.cc.
-constexpr GgufArchitecture kArchitectures[] = {
-    {.name = "llama", .interleaved_rope = true},
+constexpr GgufArchitecture kGgufArchitectures[] = {
+    {.name = "llama",
+     .architecture = Architecture::kLlama,
+     .with_window = Architecture::kMistral,
+     .interleaved_rope = true},
+    {.name = "qwen2",
+     .architecture = Architecture::kQwen2,
+     .with_window = Architecture::kQwen2,
+     .interleaved_rope = false},
+    {.name = "qwen3",
+     .architecture = Architecture::kQwen3,
+     .with_window = Architecture::kQwen3,
+     .interleaved_rope = false},
 };
+
+constexpr char kWindowKey[] = "attention.sliding_window";
 
 // Keys after the architecture's name that are used, here and in gguf_rope.cc, or say nothing that
 // matters.
@@ -58,7 +71,7 @@ constexpr NeutralKey kNeutralKeys[] = {
     {"attention.clamp_kqv", 0, "clamped activations"},
     {"attention.max_alibi_bias", 0, "ALiBi"},
     {"attention.scale", 0, "an attention scale of its own"},
-    {"attention.sliding_window", 0, "a sliding window"},
+    {kWindowKey, 0, "a sliding window in this architecture"},
     {"attn_logit_softcapping", 0, "capped attention scores"},
     {"embedding_scale", 1, "a scaled embedding"},
     {"expert_count", 0, "a mixture of experts"},
@@ -85,11 +98,13 @@ absl::Status CheckNeutral(const GgufMetadata& metadata, const std::string& key,
 }
 
 // A key that is not known may be one without which the model gives wrong answers.
-absl::Status CheckKeys(const GgufMetadata& metadata, const std::string& prefix) {
+absl::Status CheckKeys(const GgufMetadata& metadata, const GgufArchitecture& architecture,
+                       const std::string& prefix) {
   for (const auto& [key, value] : metadata.values()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view rest = key.substr(prefix.size());
     if (std::ranges::find(kKnownKeys, rest) != std::end(kKnownKeys)) continue;
+    if (rest == kWindowKey && architecture.with_window != architecture.architecture) continue;
     const auto rule = std::ranges::find(kNeutralKeys, rest, &NeutralKey::key);
     if (rule == std::end(kNeutralKeys)) {
       return absl::InvalidArgumentError(
@@ -103,11 +118,11 @@ absl::Status CheckKeys(const GgufMetadata& metadata, const std::string& prefix) 
   return absl::OkStatus();
 }
 
-absl::StatusOr<const GgufArchitecture*> FindArchitecture(const GgufMetadata& metadata) {
+absl::StatusOr<const GgufArchitecture*> ReadArchitecture(const GgufMetadata& metadata) {
   const absl::StatusOr<std::string_view> name = metadata.String("general.architecture");
   if (!name.ok()) return name.status();
   std::vector<std::string> known;
-  for (const GgufArchitecture& architecture : kArchitectures) {
+  for (const GgufArchitecture& architecture : kGgufArchitectures) {
     if (*name == architecture.name) return &architecture;
     known.emplace_back(architecture.name);
   }
@@ -149,9 +164,13 @@ class KeyReader {
 };
 
 // All but what the tensors tell and RoPE.
-absl::StatusOr<ModelConfig> ReadShapes(const GgufMetadata& metadata, const std::string& prefix) {
+absl::StatusOr<ModelConfig> ReadShapes(const GgufMetadata& metadata,
+                                       const GgufArchitecture& architecture,
+                                       const std::string& prefix) {
   KeyReader read(metadata, prefix);
   ModelConfig c;
+  c.sliding_window = read.U32Or(kWindowKey, 0);
+  c.architecture = c.sliding_window == 0 ? architecture.architecture : architecture.with_window;
   c.dim = read.U32("embedding_length");
   c.hidden_dim = read.U32("feed_forward_length");
   c.n_layers = read.U32("block_count");
@@ -179,11 +198,11 @@ absl::StatusOr<ModelConfig> ReadShapes(const GgufMetadata& metadata, const std::
 }  // namespace
 
 absl::StatusOr<GgufConfig> ReadGgufConfig(const GgufFile& file) {
-  const absl::StatusOr<const GgufArchitecture*> architecture = FindArchitecture(file.metadata);
+  const absl::StatusOr<const GgufArchitecture*> architecture = ReadArchitecture(file.metadata);
   if (!architecture.ok()) return architecture.status();
   const std::string prefix = absl::StrCat((*architecture)->name, ".");
-  if (absl::Status s = CheckKeys(file.metadata, prefix); !s.ok()) return s;
-  const absl::StatusOr<ModelConfig> shapes = ReadShapes(file.metadata, prefix);
+  if (absl::Status s = CheckKeys(file.metadata, **architecture, prefix); !s.ok()) return s;
+  const absl::StatusOr<ModelConfig> shapes = ReadShapes(file.metadata, **architecture, prefix);
   if (!shapes.ok()) return shapes.status();
 
   GgufConfig out = {.architecture = *architecture, .config = *shapes, .rope_inv_freq = {}};

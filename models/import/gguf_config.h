@@ -13,7 +13,11 @@ namespace tvl {
 
 // What sets an architecture's files apart: a row of the table in gguf_config.cc.
 struct GgufArchitecture {
-  const char* name;       // general.architecture, and what its keys begin with
+  const char* name;  // general.architecture, and what its keys begin with
+  Architecture architecture;
+  // What it is if its files say that attention has a window; where that is no other one, they must
+  // not.
+  Architecture with_window;
   bool interleaved_rope;  // the rows of wq and wk are in RoPE pairs (2i, 2i + 1)
 };
 

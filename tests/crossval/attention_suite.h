@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -85,10 +86,10 @@ class AttentionTest : public ::testing::Test {
   }
   static size_t QueryStride(size_t head_dim) { return RoundUp(head_dim, kDotChains) + 4; }
 
-  // Of `tokens` tokens, of which the first sees n positions.
-  template <typename Backend>
+  // Of `tokens` tokens, of which the first sees n positions, or those in the window.
+  template <typename Backend, typename Window = NoWindow>
   static std::vector<float> Attention(const OwnedKvSlot& cache, size_t n, const float* q,
-                                      size_t heads, size_t tokens = 1) {
+                                      size_t heads, size_t tokens = 1, Window window = {}) {
     const KvSlot& slot = cache.slot();
     const size_t dim = slot.head_dim;
     const size_t rows = RoundUp(heads * tokens, std::lcm(K::kFloatBatch, K::kQuantBatch));
@@ -112,7 +113,7 @@ class AttentionTest : public ::testing::Test {
     GuardedBuffer<float> out(tokens * out_stride, 2);
     out.PoisonData();
     Attend<Backend>(slot, n, tokens, heads, q, QueryStride(dim), 0.3f, scratch, out.data(),
-                    out_stride);
+                    out_stride, window);
     for (GuardedBuffer<float>* buffer : {&q_batches, &att_rows, &scores, &scaled, &batches, &out})
       EXPECT_TRUE(buffer->GuardsIntact());
     EXPECT_TRUE(quants.GuardsIntact());
@@ -123,6 +124,19 @@ class AttentionTest : public ::testing::Test {
       result.insert(result.end(), row, row + heads * dim);
     }
     return result;
+  }
+
+  // One head of one token, as core/attention.h defines it: over all of the n positions.
+  static std::vector<float> WindowedByDefinition(const KvSlot& slot, size_t n, const float* q,
+                                                 size_t window) {
+    std::vector<float> scores(RoundUp(n, kDotChains)), out(slot.head_dim);
+    const TileMatrix keys = slot.Keys(n), values = slot.Values(n);
+    Gemv<ScalarReference>(keys, {0, keys.panels()}, Activations{{q, 0}, {}}, scores.data());
+    for (size_t i = 0; i + window < n; ++i) scores[i] = -std::numeric_limits<float>::infinity();
+    ScalarReference::Softmax(scores.data(), n, 0.3f);
+    Gemv<ScalarReference>(values, {0, values.panels()}, Activations{{scores.data(), 0}, {}},
+                          out.data());
+    return out;
   }
 
   static void ExpectAttentionEqual(const Twins& twins, size_t n, size_t heads, Fill fill,
@@ -232,6 +246,47 @@ TYPED_TEST_P(AttentionTest, ChunksGiveTheBitsOfSteps) {
   }
 }
 
+// A window leaves whole panels unread, and no bit shows it; nor does how tokens are grouped.
+TYPED_TEST_P(AttentionTest, WindowsAreThoseOfTheDefinition) {
+  constexpr size_t kPositions = 60, kHeads = 2, kHeadDim = 10;
+  Random random;
+  const GuardedBuffer<float> q =
+      this->Queries(kPositions * kHeads, kHeadDim, Fill::kNormal, random);
+  const size_t token_stride = kHeads * this->QueryStride(kHeadDim);
+  for (const KvType type : kKvTypes) {
+    typename TestFixture::Twins twins(type, kHeadDim, 64);
+    for (size_t position = 0; position < kPositions; ++position)
+      twins.Append(position, Fill::kNormal, random);
+    for (const size_t window : {1, 2, 15, 16, 17, 33, 59, 60, 61, 1000}) {
+      std::vector<float> expected;
+      for (size_t t = 0; t < kPositions; ++t) {
+        const float* token_q = q.data() + t * token_stride;
+        const std::vector<float> one = this->template Attention<ScalarReference>(
+            twins.reference, t + 1, token_q, kHeads, 1, SlidingWindow{window});
+        if (type != KvType::kQ8) {
+          const std::vector<float> head =
+              this->WindowedByDefinition(twins.reference.slot(), t + 1, token_q, window);
+          ASSERT_TRUE(AllEqual(head, std::span(one).first(kHeadDim)))
+              << KvTypeName(type) << " window " << window << " position " << t;
+        }
+        expected.insert(expected.end(), one.begin(), one.end());
+      }
+      for (const size_t chunk : {1, 5, 17, 60}) {
+        for (size_t begin = 0; begin < kPositions; begin += chunk) {
+          const size_t count = std::min<size_t>(chunk, kPositions - begin);
+          const std::vector<float> found = this->template Attention<TypeParam>(
+              twins.tested, begin + 1, q.data() + begin * token_stride, kHeads, count,
+              SlidingWindow{window});
+          const size_t width = kHeads * kHeadDim;
+          ASSERT_TRUE(AllEqual(std::span(expected).subspan(begin * width, count * width), found))
+              << KvTypeName(type) << " window " << window << " chunk " << chunk << " from "
+              << begin;
+        }
+      }
+    }
+  }
+}
+
 // Going back to an earlier position and on with other tokens, as a rejected speculation does,
 // equals a fresh cache.
 TYPED_TEST_P(AttentionTest, RewindsLeaveNoTrace) {
@@ -268,7 +323,8 @@ TYPED_TEST_P(AttentionTest, RewindsLeaveNoTrace) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(AttentionTest, AppendsAreTheSameBits, EveryGroupAndPrefix,
-                            EveryKindOfNumber, ChunksGiveTheBitsOfSteps, RewindsLeaveNoTrace);
+                            EveryKindOfNumber, ChunksGiveTheBitsOfSteps,
+                            WindowsAreThoseOfTheDefinition, RewindsLeaveNoTrace);
 
 }  // namespace tvl::testing
 

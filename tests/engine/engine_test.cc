@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "backends/selected.h"
+#include "core/architecture.h"
 #include "core/kv_slot.h"
 #include "core/tile.h"
 #include "core/token.h"
@@ -133,11 +134,31 @@ const TestShape kShapes[] = {
      .n_kv_heads = 1,
      .vocab_size = 3,
      .context_length = 80},
+    {.n_heads = 6,
+     .n_kv_heads = 2,
+     .context_length = 83,
+     .architecture = Architecture::kMistral,
+     .sliding_window = 21},
+    {.dim = 50,
+     .hidden_dim = 64,
+     .n_heads = 5,
+     .n_kv_heads = 1,
+     .context_length = 79,
+     .architecture = Architecture::kQwen2},
+    {.dim = 40,
+     .hidden_dim = 33,
+     .n_heads = 4,
+     .n_kv_heads = 2,
+     .head_dim = 14,
+     .rope_dims = 10,
+     .context_length = 80,
+     .architecture = Architecture::kQwen3},
 };
 constexpr size_t kTokens = 77;
 
 std::string Name(const TestShape& s) {
-  return absl::StrCat("dim ", s.dim, ", hidden ", s.hidden_dim, ", ", s.n_heads, " heads");
+  return absl::StrCat(ArchitectureName(s.architecture), ", dim ", s.dim, ", hidden ", s.hidden_dim,
+                      ", ", s.n_heads, " heads");
 }
 
 // However the weights come into memory: the same bits.
@@ -181,9 +202,15 @@ TEST(EngineTest, ReadOrderIsThatOfThePass) {
   }
 }
 
+// Of other architectures one float and one quantised: what sets those apart does not know the type.
+std::vector<WeightType> TypesOf(const TestShape& shape) {
+  if (shape.architecture != Architecture::kLlama) return {WeightType::kF32, WeightType::kQ8};
+  return {std::begin(kWeightTypes), std::end(kWeightTypes)};
+}
+
 TEST(EngineTest, ChunksChangeNoBit) {
   for (const TestShape& shape : kShapes) {
-    for (const WeightType type : kWeightTypes) {
+    for (const WeightType type : TypesOf(shape)) {
       SCOPED_TRACE(Name(shape));
       const Fixture fixture(shape, type);
       const auto engine = fixture.Open(type == WeightType::kF32 ? 1 : 2);
@@ -226,9 +253,29 @@ std::vector<Row> ExpectThreadsChangeNoBit(const Fixture& fixture, std::span<cons
   return expected;
 }
 
+// A window hides what is before it, and only that.
+TEST(EngineTest, WindowsHide) {
+  const TestShape shape = {.context_length = 80};
+  const Fixture plain(shape);
+  const std::vector<TokenId> tokens = plain.Tokens(kTokens);
+  const auto engine = plain.Open(2);
+  TestSession session = NewSession(*engine);
+  const std::vector<Row> all = StepAll(session, tokens);
+  for (const uint32_t window : {1u, 16u, 40u, 77u, 1000u}) {
+    TestShape windowed = shape;
+    windowed.architecture = Architecture::kMistral;
+    windowed.sliding_window = window;
+    const Fixture fixture(windowed);
+    const auto its_engine = fixture.Open(2);
+    TestSession its_session = NewSession(*its_engine);
+    const std::vector<Row> rows = StepAll(its_session, tokens);
+    for (size_t t = 0; t < kTokens; ++t) EXPECT_EQ(rows[t] == all[t], t < window) << window;
+  }
+}
+
 TEST(EngineTest, ThreadsChangeNoBit) {
   for (const TestShape& shape : kShapes) {
-    for (const WeightType type : kWeightTypes) {
+    for (const WeightType type : TypesOf(shape)) {
       SCOPED_TRACE(absl::StrCat(Name(shape), ", ", WeightTypeName(type)));
       const Fixture fixture(shape, type);
       ExpectThreadsChangeNoBit(fixture, fixture.Tokens(kTokens));

@@ -170,7 +170,8 @@ def hyperparameters(good, add):
 
     bad("general.architecture", None, "general.architecture: expected a string, found none")
     bad("general.architecture", (U32, 1), "general.architecture: expected a string, found u32 1")
-    bad("general.architecture", (STRING, "gpt2"), "general.architecture: expected one that this version can convert (llama", "found 'gpt2'")
+    bad("general.architecture", (STRING, "gpt2"), "general.architecture: expected one that this version can convert (llama, qwen2, qwen3)", "found 'gpt2'")
+    bad("general.architecture", (STRING, "qwen2"), "qwen2.embedding_length: expected a whole number", "found none")
     bad("general.architecture", (STRING, "\x1b[2J\n" + "x" * 1000), "found '\\x1b[2J\\nxxx", "...'")
     bad("general.architecture", (ARRAY, (STRING, ["llama"])), "found an array of 1 string")
     for key in ("block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count"):
@@ -202,7 +203,8 @@ def hyperparameters(good, add):
     bad("llama.rope.scaling.original_context_length", (U32, 0), "original_context_length: expected 1 or more, found 0")
     bad("llama.vocab_size", (U32, 263), "llama.vocab_size: expected 264, the rows of token_embd.weight, found 263")
     bad("llama.expert_count", (U32, 8), "llama.expert_count: expected 0 or no such key", "a mixture of experts, found u32 8")
-    bad("llama.attention.sliding_window", (U32, 4096), "llama.attention.sliding_window", "a sliding window, found u32 4096")
+    bad("llama.attention.sliding_window", (STRING, "wide"), "llama.attention.sliding_window: expected a whole number", "found the text 'wide'")
+    bad("llama.attention.sliding_window", (U32, 2**25), "sliding_window: expected 1 to 16777216, found 33554432")
     bad("llama.attention.causal", (BOOL, False), "llama.attention.causal: expected 1 or no such key", "attention to what follows, found bool 0")
     bad("llama.logit_scale", (F32, 0.5), "llama.logit_scale: expected 1 or no such key", "found f32 0.5")
     bad("llama.attention.scale", (F32, NAN), "llama.attention.scale", "found f32 nan")

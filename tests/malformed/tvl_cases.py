@@ -73,7 +73,10 @@ def config(good, add, each):
     add(category, "bytes of a newer version", Tvl(good).set("I", base, 128).set("I", base + 84, 1).seal(),
         "config byte 84: expected 0, found a field of a newer version")  # fmt: skip
     fields = [
-        ("architecture", "I", 4, 2, "expected 1, found 2"),
+        ("architecture", "I", 4, 9, "expected one of 1 (llama), 2 (mistral)", "found 9"),
+        ("sliding_window", "I", 4, 2, "expected 1 to 16777216, found 0"),
+        ("layers.0.bq", "I", 4, 3, "missing from the directory"),
+        ("layers.0.q_norm", "I", 4, 4, "missing from the directory"),
         ("dim", "I", 8, 0, "expected 1 to 131072, found 0"),
         ("dim", "I", 8, HUGE32, "found 4294967295"),
         ("token_embedding", "I", 8, 48, "expected the shape (300, 48) by the config, found (300, 32)"),

@@ -37,6 +37,8 @@ ModelConfig MakeConfig(const TestShape& shape) {
   c.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
   c.rope_dims = shape.rope_dims != 0 ? shape.rope_dims : c.head_dim;
   c.rope_base = 10000;
+  c.architecture = shape.architecture;
+  c.sliding_window = shape.sliding_window;
   return c;
 }
 
@@ -63,6 +65,15 @@ TestModel::TestModel(const TestShape& shape, uint64_t seed) : seed_(seed) {
   source_.layers.resize(c.n_layers);
   for (LayerSource& layer : source_.layers) {
     layer.attention_norm = Fill(c.dim, 1, 0.25f);
+    if (c.traits().qkv_bias) {
+      layer.bq = Fill(c.q_dim(), 0, 1);
+      layer.bk = Fill(c.kv_dim(), 0, 1);
+      layer.bv = Fill(c.kv_dim(), 0, 1);
+    }
+    if (c.traits().qk_norm) {
+      layer.q_norm = Fill(c.head_dim, 1, 0.25f);
+      layer.k_norm = Fill(c.head_dim, 1, 0.25f);
+    }
     layer.wq = Matrix(c.q_dim(), c.dim, pairs);
     layer.wk = Matrix(c.kv_dim(), c.dim, pairs);
     layer.wv = Matrix(c.kv_dim(), c.dim);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/architecture.h"
 #include "core/mapped_file.h"
 #include "core/tile.h"
 #include "models/recipe.h"
@@ -27,6 +28,8 @@ struct TestShape {
   uint32_t vocab_size = 67;
   uint32_t context_length = 40;
   bool tied = true;
+  Architecture architecture = Architecture::kLlama;
+  uint32_t sliding_window = 0;
 };
 
 // Owns the weights that source() points to. Weights are uniform with the variance that keeps
