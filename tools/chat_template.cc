@@ -26,18 +26,12 @@ struct Name {
 };
 
 constexpr Name kNames[] = {
-    {ChatTemplate::kLlama2, "llama2"},
-    {ChatTemplate::kLlama3, "llama3"},
-    {ChatTemplate::kChatml, "chatml"},
-    {ChatTemplate::kMistralV1, "mistral-v1"},
-    {ChatTemplate::kMistral, "mistral"},
-    {ChatTemplate::kMistralTekken, "mistral-tekken"},
-    {ChatTemplate::kMistralV7, "mistral-v7"},
-    {ChatTemplate::kMistralV7Tekken, "mistral-v7-tekken"},
-    {ChatTemplate::kZephyr, "zephyr"},
-    {ChatTemplate::kPhi3, "phi3"},
-    {ChatTemplate::kGranite, "granite"},
-    {ChatTemplate::kGemma, "gemma"},
+    {ChatTemplate::kLlama2, "llama2"},        {ChatTemplate::kLlama3, "llama3"},
+    {ChatTemplate::kChatml, "chatml"},        {ChatTemplate::kMistralV1, "mistral-v1"},
+    {ChatTemplate::kMistral, "mistral"},      {ChatTemplate::kMistralTekken, "mistral-tekken"},
+    {ChatTemplate::kMistralV7, "mistral-v7"}, {ChatTemplate::kMistralV7Tekken, "mistral-v7-tekken"},
+    {ChatTemplate::kZephyr, "zephyr"},        {ChatTemplate::kPhi3, "phi3"},
+    {ChatTemplate::kGranite, "granite"},      {ChatTemplate::kGemma, "gemma"},
     {ChatTemplate::kPlain, "plain"},
 };
 
@@ -46,14 +40,14 @@ class Parts {
   void Text(std::string_view text) {
     if (text.empty()) return;
     if (parts_.empty() || parts_.back().kind != PromptPart::Kind::kText)
-      parts_.push_back({.kind = PromptPart::Kind::kText, .text = ""});
+      parts_.push_back({.kind = PromptPart::Kind::kText});
     parts_.back().text += text;
   }
   void Marker(std::string_view marker) {
     parts_.push_back({.kind = PromptPart::Kind::kMarker, .text = std::string(marker)});
   }
-  void Bos() { parts_.push_back({.kind = PromptPart::Kind::kBos, .text = ""}); }
-  void Eos() { parts_.push_back({.kind = PromptPart::Kind::kEos, .text = ""}); }
+  void Bos() { parts_.push_back({.kind = PromptPart::Kind::kBos}); }
+  void Eos() { parts_.push_back({.kind = PromptPart::Kind::kEos}); }
   // What the model wrote, or, where only its text is known, that with what the template has around.
   void Answer(const Exchange& exchange, std::string_view before, std::string_view text,
               std::string_view after) {
@@ -85,8 +79,8 @@ struct RoleLayout {
   std::string_view before_text;
   std::string_view end;  // a marker; empty: EOS
   std::string_view after_end;
-  bool trims = false;                // spaces around messages
-  bool role_is_marker = false;       // <|user|> is one
+  bool trims = false;           // spaces around messages
+  bool role_is_marker = false;  // <|user|> is one
   std::string_view model_role = "assistant";
   bool system_in_first_user = false;  // there is no such role: it begins the first user's message
 };
@@ -343,9 +337,10 @@ absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja) {
   if (const std::optional<ChatTemplate> family = Recognise(Joined(jinja))) return *family;
   constexpr size_t kShown = 60;
   const std::string shown(jinja.substr(0, kShown));
-  return absl::UnimplementedError(absl::StrCat(
-      "chat template: expected one of a known family, found \"", absl::Utf8SafeCEscape(shown),
-      jinja.size() > kShown ? "...\"" : "\"", "; choose one with --template: ", ChatTemplateNames()));
+  return absl::UnimplementedError(
+      absl::StrCat("chat template: expected one of a known family, found \"",
+                   absl::Utf8SafeCEscape(shown), jinja.size() > kShown ? "...\"" : "\"",
+                   "; choose one with --template: ", ChatTemplateNames()));
 }
 
 std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,

@@ -1,6 +1,6 @@
-// How models that were trained on conversations expect them to be written: the layouts of the common
-// families, recognised by what a model's own template contains. That template is a program (Jinja),
-// and is not run.
+// How models that were trained on conversations expect them to be written: the layouts of the
+// common families, recognised by what a model's own template contains. That template is a program
+// (Jinja), and is not run.
 #ifndef TVL_TOOLS_CHAT_TEMPLATE_H_
 #define TVL_TOOLS_CHAT_TEMPLATE_H_
 
@@ -36,28 +36,31 @@ std::string_view ChatTemplateName(ChatTemplate family);
 std::string ChatTemplateNames();
 std::optional<ChatTemplate> FindChatTemplate(std::string_view name);
 
-// The family whose layout the template `jinja` writes; kPlain if it is empty. Unimplemented, with the
-// template's beginning, for any other.
+// The family whose layout the template `jinja` writes; kPlain if it is empty. Unimplemented, with
+// the template's beginning, for any other.
 absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja);
 
 // A user's message and what the model made of it.
 struct Exchange {
-  std::string user;
-  std::optional<std::string> answer;   // none yet
-  std::vector<TokenId> answer_tokens;  // as the model wrote them; empty if the text is all there is
+  std::string user = {};
+  std::optional<std::string> answer = {};  // none yet
+  std::vector<TokenId> answer_tokens =
+      {};  // as the model wrote them; empty if the text is all there is
 };
 
 // A part of a prompt.
 struct PromptPart {
   enum class Kind {
-    kText,    // what people, or the template, write: never a token of the template's, whatever it says
-    kMarker,  // one of the template's tokens, such as <|im_start|>; text where the vocabulary has none
+    kText,    // what people, or the template, write: never a token of the template's, whatever it
+              // says
+    kMarker,  // one of the template's tokens, such as <|im_start|>; text where the vocabulary has
+              // none
     kAnswer,  // text that the model wrote as `tokens`
     kBos,
     kEos,
   };
   Kind kind;
-  std::string text;
+  std::string text = {};
   std::span<const TokenId> tokens = {};  // of kAnswer: those of the Exchange
 
   bool operator==(const PromptPart& other) const {
