@@ -155,6 +155,8 @@ LineEvent LineEditor::Read(const std::string& prompt, std::string* line) {
   state_->interrupted = false;
   state_->bytes = {};
   el_resize(state_->line);
+  // libedit does so only once the prompt is to be seen, and Ctrl-D typed just then would be lost.
+  el_set(state_->line, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(state_->line, &count);
   if (text == nullptr || count <= 0) {
