@@ -19,7 +19,7 @@ namespace {
 // The token that the template means by `marker`; -1 where the vocabulary has none, or has a word
 // that looks like it.
 TokenId MarkerToken(const TokenizerView& vocabulary, std::string_view marker) {
-  const TokenId id = vocabulary.FindPiece(marker);
+  const TokenId id = marker.empty() ? -1 : vocabulary.FindPiece(marker);
   if (id < 0) return -1;
   if (vocabulary.has_piece_types()) {
     const PieceType type = vocabulary.piece_type(id);
