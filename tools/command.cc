@@ -119,7 +119,7 @@ void AddPrefillChunk(CLI::App& app, uint64_t* tokens) {
                         *tokens, ")"));
 }
 
-void AddKvType(CLI::App& app, KvType* type) {
+void AddKvType(CLI::App& app, KvType* type, const std::string& otherwise) {
   app.add_option_function<std::string>(
          "--kv-dtype",
          [type](const std::string& text) {
@@ -133,7 +133,7 @@ void AddKvType(CLI::App& app, KvType* type) {
          },
          absl::StrCat("Of the keys and values that attention remembers: 32, 16 or 8.5 bits each "
                       "(default: ",
-                      KvTypeName(*type), ", or as the session has them)"))
+                      KvTypeName(*type), otherwise, ")"))
       ->type_name("f32|f16|q8");
 }
 

@@ -24,6 +24,7 @@ inline constexpr char kCannotPin[] =
 
 // Each adds its subcommand, which sets `action` when it is the one that was asked for.
 void AddBench(CLI::App& app, Action* action);
+void AddChat(CLI::App& app, Action* action);
 void AddConvert(CLI::App& app, Action* action);
 void AddFingerprint(CLI::App& app, Action* action);
 void AddGenerate(CLI::App& app, Action* action);
@@ -61,7 +62,8 @@ CLI::Option* AddPin(CLI::App& app, bool* pin);
 // --populate, --mlock, --huge-pages, --no-read-ahead.
 std::vector<const CLI::Option*> AddMemory(CLI::App& app, MemoryOptions* memory);
 void AddPrefillChunk(CLI::App& app, uint64_t* tokens);
-void AddKvType(CLI::App& app, KvType* type);
+// `otherwise` says when the default is another.
+void AddKvType(CLI::App& app, KvType* type, const std::string& otherwise = "");
 
 }  // namespace tvl
 

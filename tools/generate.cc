@@ -23,8 +23,9 @@
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/percentile.h"
+#include "tools/sampling_options.h"
 #include "tools/text_input.h"
-#include "tools/tuning.h"
+#include "tools/tuned_model.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -55,41 +56,6 @@ absl::StatusOr<std::string> ReadPrompt() {
   absl::StatusOr<std::string> text = ReadStandardInput();
   if (text.ok() && !text->empty() && text->back() == '\n') text->pop_back();
   return text;
-}
-
-std::string Describe(const SamplingOptions& sampling) {
-  if (sampling.temperature == 0) return "greedy";
-  std::string text;
-  if (sampling.top_k > 0) absl::StrAppend(&text, "top-k ", sampling.top_k, ", ");
-  if (sampling.top_p < 1) absl::StrAppend(&text, "top-p ", sampling.top_p, ", ");
-  if (sampling.min_p > 0) absl::StrAppend(&text, "min-p ", sampling.min_p, ", ");
-  return absl::StrCat(text, "temperature ", sampling.temperature, ", seed ", sampling.seed);
-}
-
-// The model, with as many threads as were asked for; with those that suit this machine best if it
-// has been tuned; or with the default number. `why` says which, for --stats.
-absl::StatusOr<std::unique_ptr<Engine<SelectedKernel>>> Open(const Options& options,
-                                                             std::string* why) {
-  EngineOptions engine = {.threads = options.threads,
-                          .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
-                          .memory = options.memory,
-                          .trace_events = options.trace.empty() ? 0 : kTraceEvents};
-  *why = "as asked";
-  engine.adjust = [why](const TvlReader& reader, EngineOptions* choice) {
-    if (choice->threads != 0) return;
-    const absl::StatusOr<Tuning> tuning =
-        FindTuning(std::string(SelectedKernel::kName), reader.BytesPerToken());
-    if (tuning.ok()) {
-      *why = "tuned";
-      choice->threads = tuning->threads;
-      if (tuning->pin) choice->pinning = Pinning::kOn;
-    } else {
-      *why = "default";
-      if (!absl::IsNotFound(tuning.status()))
-        absl::StrAppend(why, "; ignored: ", tuning.status().message());
-    }
-  };
-  return OpenModel<SelectedKernel>(options.model, engine);
 }
 
 void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
@@ -184,7 +150,12 @@ absl::Status Run(const Options& options) {
   if (!saved.ok()) return saved.status();
   const Stopwatch loading;
   std::string why;
-  auto engine = Open(options, &why);
+  auto engine = OpenTunedModel(options.model,
+                               {.threads = options.threads,
+                                .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
+                                .memory = options.memory,
+                                .trace_events = options.trace.empty() ? 0 : kTraceEvents},
+                               &why);
   if (!engine.ok()) return engine.status();
   if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   if (const uint64_t copied = (*engine)->memory().copied_bytes(); copied > 0) {
@@ -297,22 +268,11 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddThreads(*sub, &options->threads);
   AddPin(*sub, &options->pin);
   AddMemory(*sub, &options->memory);
-  AddNonNegative(*sub, "--temperature", &options->sampling.temperature,
-                 "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
-  AddCount(*sub, "--top-k", 0, UINT32_MAX, &options->sampling.top_k,
-           "Draw from the N likeliest tokens; 0 is all (default: 0)");
-  AddProbability(
-      *sub, "--top-p", &options->sampling.top_p,
-      "Draw from the likeliest that have this probability together; 1 is all (default: 1)");
-  AddProbability(
-      *sub, "--min-p", &options->sampling.min_p,
-      "Draw from those at least this likely beside the likeliest; 0 is all (default: 0)");
-  AddCount(*sub, "--seed", 0, UINT64_MAX, &options->sampling.seed,
-           "Of the draws; the same seed gives the same text (default: 0)");
+  AddSampling(*sub, &options->sampling);
   AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
            "Positions to make room for (default: the model's)");
   AddPrefillChunk(*sub, &options->prefill_chunk);
-  AddKvType(*sub, &options->kv_type);
+  AddKvType(*sub, &options->kv_type, ", or as the session has them");
   AddFileName(*sub, "--session", &options->session,
               "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");

@@ -3,6 +3,7 @@
 #define TVL_TOOLS_GENERATION_H_
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -14,12 +15,18 @@
 #include "core/sampler.h"
 #include "core/token.h"
 #include "core/trace.h"
-#include "models/tokenizer/tokenizer.h"
 #include "tools/units.h"
 
 namespace tvl {
 
 enum class StopReason { kEndToken, kMaxTokens, kContextEnd };
+
+// What tokens say and which of them end a text, as Tokenizer has it.
+template <typename V>
+concept Vocabulary = requires(const V& vocabulary, TokenId previous, TokenId token) {
+  { vocabulary.IsEnd(token) } -> std::same_as<bool>;
+  { vocabulary.Decode(previous, token) } -> std::same_as<std::string_view>;
+};
 
 struct GenerationStats {
   size_t prompt_tokens = 0;  // that were run
@@ -38,8 +45,8 @@ struct GenerationStats {
 // token, whose text is not given, and where the context ends: the logits of its last position still
 // give a token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds
 // what has happened, on error too. `steps_before`: tokens drawn in earlier calls for this sequence.
-template <typename SessionType, Sampler S, typename Sink>
-absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& tokenizer,
+template <typename SessionType, Vocabulary V, Sampler S, typename Sink>
+absl::StatusOr<StopReason> Generate(SessionType& session, const V& vocabulary,
                                     std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
                                     Sink&& sink, GenerationStats* stats, TraceRing* trace = nullptr,
                                     uint64_t steps_before = 0) {
@@ -69,12 +76,12 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const Tokenizer& token
                             {.tokens = tokens, .step = steps_before + stats->new_tokens});
     };
     const TokenId token = sample();
-    if (tokenizer.IsEnd(token)) return StopReason::kEndToken;
+    if (vocabulary.IsEnd(token)) return StopReason::kEndToken;
     const TokenId previous = tokens.empty() ? -1 : tokens.back();
     tokens.push_back(token);
     stats->not_run = token;
     ++stats->new_tokens;
-    if (absl::Status s = sink(tokenizer.Decode(previous, token)); !s.ok()) return s;
+    if (absl::Status s = sink(vocabulary.Decode(previous, token)); !s.ok()) return s;
     if (stats->new_tokens == 1) {
       stats->first_token_seconds = start.seconds();
     } else {

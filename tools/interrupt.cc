@@ -46,6 +46,12 @@ absl::Status InterruptGuard::status() {
   return interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
 }
 
+bool InterruptGuard::ForgetCtrlC() {
+  if (g_signal != SIGINT) return false;
+  g_signal = 0;
+  return true;
+}
+
 absl::Status InterruptedBy(int signal) {
   g_signal = signal;
   return absl::CancelledError("interrupted");

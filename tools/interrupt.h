@@ -25,6 +25,9 @@ class InterruptGuard {
   static bool interrupted();
   // Cancelled once interrupted, else OK.
   static absl::Status status();
+  // For a program that goes on after Ctrl-C: takes it back, so that the next one is noted as well.
+  // False if what was noted is anything else.
+  static bool ForgetCtrlC();
 };
 
 // Notes `signal` as if it had come; Cancelled. For a closed pipe, which ends a program as SIGPIPE

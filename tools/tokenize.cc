@@ -38,6 +38,7 @@ struct Options {
   std::string file;
   std::optional<std::string> decode;
   bool bos = false;
+  bool parse_special = false;
 };
 
 // A tokenizer and the memory that it points into.
@@ -123,7 +124,8 @@ absl::Status Run(const Options& options) {
   const absl::StatusOr<std::string> text = TextOf(options);
   if (!text.ok()) return text.status();
   std::vector<TokenId> tokens;
-  opened.tokenizer->Encode(*text, {.bos = options.bos}, &tokens);
+  opened.tokenizer->Encode(*text, {.bos = options.bos, .parse_special = options.parse_special},
+                           &tokens);
   return Print(absl::StrCat(absl::StrJoin(tokens, " "), "\n"));
 }
 
@@ -151,10 +153,14 @@ void AddTokenize(CLI::App& app, Action* action) {
           ->type_name("IDS");
   CLI::Option* bos =
       sub->add_flag("--bos", options->bos, "Begin with the beginning-of-sequence token");
+  CLI::Option* special = sub->add_flag("--parse-special", options->parse_special,
+                                       "The text of a control token, such as </s>, is that token");
   sub->callback([=] {
     if (text->count() + file->count() + decode->count() != 1)
       throw CLI::ValidationError("tokenize", "expected one of TEXT, --file and --decode");
     if (decode->count() > 0 && bos->count() > 0) throw CLI::ExcludesError("--decode", "--bos");
+    if (decode->count() > 0 && special->count() > 0)
+      throw CLI::ExcludesError("--decode", "--parse-special");
     *action = [options] { return Run(*options); };
   });
 }

@@ -131,6 +131,7 @@ int Main(int argc, char** argv) {
       "Examples:\n"
       "  tvl generate                                 a story by the model inside this program\n"
       "  tvl generate -p \"Lily and Tom\" --temperature 0.8 --seed 7\n"
+      "  tvl chat                                     the same by turns, with you\n"
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin\n"
       "  tvl generate -m stories15M.tvl --stats\n"
       "  tvl bench -m stories15M.tvl                  how fast it runs here\n"
@@ -138,6 +139,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(0, 1);  // a second one would run instead of the first
   Action action;
   AddGenerate(app, &action);
+  AddChat(app, &action);
   AddConvert(app, &action);
   AddInspect(app, &action);
   AddVerify(app, &action);

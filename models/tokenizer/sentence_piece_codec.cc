@@ -91,18 +91,6 @@ class TextRule {
   std::vector<std::string_view> runs_;
 };
 
-// The pieces that are matched as a whole, longest first.
-std::vector<TokenId> AddedTokens(const TokenizerView& vocabulary) {
-  std::vector<TokenId> added;
-  for (size_t i = 0; i < vocabulary.added_token_count(); ++i) {
-    const TokenId id = static_cast<TokenId>(vocabulary.added_token(i).id);
-    if (!vocabulary.piece(id).empty()) added.push_back(id);
-  }
-  std::ranges::stable_sort(added, std::greater<>(),
-                           [&](TokenId id) { return vocabulary.piece(id).size(); });
-  return added;
-}
-
 }  // namespace
 
 std::string BytePieceName(uint8_t byte) {
@@ -149,27 +137,10 @@ void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
     spaced += mark ? ' ' : text[i];
     i += mark ? kSpaceMark.size() : 1;
   }
-  const std::string_view all = spaced;
-  const auto merge = [&](size_t begin, size_t end) {
-    TextRule rule(vocabulary, all.substr(begin, end - begin));
-    PairMerger merger(rule.count(), &rule);
-    merger.Run();
-    merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
-  };
-  const std::vector<TokenId> added = AddedTokens(vocabulary);
-  size_t begin = 0;
-  for (size_t i = 0; i < all.size() && !added.empty();) {
-    const auto match = std::ranges::find_if(
-        added, [&](TokenId id) { return all.substr(i).starts_with(vocabulary.piece(id)); });
-    if (match == added.end()) {
-      ++i;
-      continue;
-    }
-    merge(begin, i);
-    tokens->push_back(*match);
-    begin = i += vocabulary.piece(*match).size();
-  }
-  merge(begin, all.size());
+  TextRule rule(vocabulary, spaced);
+  PairMerger merger(rule.count(), &rule);
+  merger.Run();
+  merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
 }
 
 std::string_view DecodeSentencePiece(const TokenizerView& vocabulary, TokenId previous,

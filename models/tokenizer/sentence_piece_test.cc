@@ -152,11 +152,29 @@ TEST(SentencePieceTest, UserDefinedPiecesAreTakenWhole) {
   AddUserDefined(&data, "  ");
   const Loaded t(data);
   const TokenId space = 259, a = 260, b = 261, aa = 262, tag = 264, longer = 265, spaces = 266;
-  EXPECT_EQ(t.Encode("aa<b>b"), Tokens({space, aa, tag, b}));
-  EXPECT_EQ(t.Encode("b<b>aa"), Tokens({space, b, longer, a})) << "the longest counts";
-  EXPECT_EQ(t.Encode("<b><b>"), Tokens({space, tag, tag}));
-  EXPECT_EQ(t.Encode(" a"), Tokens({spaces, a})) << "after the dummy prefix";
+  EXPECT_EQ(t.Encode("aa<b>b"), Tokens({space, aa, tag, space, b})) << "as llama.cpp has it";
+  EXPECT_EQ(t.Encode("<b>b", {.continues = true}), Tokens({tag, space, b}));
+  EXPECT_EQ(t.Encode("b<b>", {.continues = true}), Tokens({b, tag}));
+  EXPECT_EQ(t.Encode("b<b>aa"), Tokens({space, b, longer, space, a})) << "the longest counts";
+  EXPECT_EQ(t.Encode("<b><b>"), Tokens({tag, tag}));
+  EXPECT_EQ(t.Encode(" a"), Tokens({spaces, a})) << "merged, the prefix included";
   EXPECT_EQ(t->Decode(5, tag), "<b>");
+}
+
+TEST(SentencePieceTest, ControlTokensWhereAskedFor) {
+  TokenizerData data = Vocabulary({{" ", -5}, {"a", -6}, {"aa", -1}});
+  AddUserDefined(&data, "<b>");
+  const Loaded t(data);
+  const TokenId space = 259, a = 260, aa = 261, tag = 262;
+  const EncodeOptions special = {.parse_special = true};
+  EXPECT_EQ(t.Encode("</s>", special), Tokens({2}));
+  EXPECT_EQ(t.Encode("<s>a</s>aa<unk><b>", special), Tokens({1, space, a, 2, space, aa, 0, tag}));
+  EXPECT_EQ(t.Encode("<s>a", {.bos = true, .eos = true, .parse_special = true}),
+            Tokens({1, 1, space, a, 2}));
+  EXPECT_EQ(t.Encode("a<s", {.continues = true, .parse_special = true}),
+            Tokens({a, '<' + 3, 's' + 3}));
+  EXPECT_EQ(t.Encode("", special), Tokens({}));
+  EXPECT_EQ(t.Encode("<0x41>", special).size(), 7u) << "a byte's name is text";
 }
 
 TEST(SentencePieceTest, WithoutPrefixAndWithoutBytes) {

@@ -12,6 +12,7 @@
 #include "core/token.h"
 #include "models/tokenizer/llama2c_codec.h"
 #include "models/tokenizer/sentence_piece_codec.h"
+#include "models/tokenizer/special_tokens.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
@@ -41,13 +42,30 @@ absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
 
 void Tokenizer::Encode(std::string_view text, EncodeOptions options,
                        std::vector<TokenId>* out) const {
-  if (view_.kind() == TokenizerKind::kLlama2c) {
-    EncodeLlama2c(view_, text, options.bos, !options.continues, out);
-  } else {
-    if (options.bos && bos_id() >= 0) out->push_back(bos_id());
-    EncodeSentencePiece(view_, text, !options.continues, out);
+  const SpecialTokens specials(view_, options.parse_special);
+  bool bos = options.bos;
+  bool begins = !options.continues;
+  size_t begin = 0;
+  while (const auto match = specials.Find(text, begin)) {
+    EncodeStretch(text.substr(begin, match->begin - begin), bos, begins, out);
+    out->push_back(match->token.id);
+    begin = match->begin + match->token.text.size();
+    bos = false;
+    begins = true;  // after a special token, as llama.cpp has it
   }
+  EncodeStretch(text.substr(begin), bos, begins, out);
   if (options.eos && eos_id() >= 0) out->push_back(eos_id());
+}
+
+// What has no special token in it.
+void Tokenizer::EncodeStretch(std::string_view text, bool bos, bool begins,
+                              std::vector<TokenId>* out) const {
+  if (view_.kind() == TokenizerKind::kLlama2c) {
+    EncodeLlama2c(view_, text, bos, begins, out);
+  } else {
+    if (bos && bos_id() >= 0) out->push_back(bos_id());
+    EncodeSentencePiece(view_, text, begins, out);
+  }
 }
 
 std::string_view Tokenizer::Decode(TokenId previous, TokenId token) const {

@@ -16,6 +16,9 @@ struct EncodeOptions {
   bool eos = false;  // put the end-of-sequence token at the end
   // The text goes on from another: no space that stands for the beginning of a text goes before it.
   bool continues = false;
+  // The text of a control or unknown token, such as <|im_end|>, is that token. Without it such text
+  // is text like any other, which is what text from outside has to be.
+  bool parse_special = false;
 };
 
 // Text to tokens and back, by the tokenizer that a .tvl file carries. A view: trivially copyable,
@@ -26,7 +29,9 @@ class Tokenizer {
   // lacks what its kind needs.
   static absl::StatusOr<Tokenizer> Create(const TokenizerView& view);
 
-  // Appends the tokens of `text`, which may be any bytes. Time O(n log n) in its length.
+  // Appends the tokens of `text`, which may be any bytes. Time O(n log n) in its length. Added
+  // tokens and, with parse_special, control ones are found first, the longest one from left to
+  // right; what is between them is encoded by itself.
   void Encode(std::string_view text, EncodeOptions options, std::vector<TokenId>* out) const;
 
   // The bytes that `token` adds to the text after `previous` (-1 at the start). They point into the
@@ -49,6 +54,8 @@ class Tokenizer {
 
  private:
   explicit Tokenizer(const TokenizerView& view) : view_(view) {}
+
+  void EncodeStretch(std::string_view text, bool bos, bool begins, std::vector<TokenId>* out) const;
 
   TokenizerView view_;
 };

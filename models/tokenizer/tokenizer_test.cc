@@ -76,6 +76,49 @@ TEST(TokenizerTest, EncodesByHand) {
   EXPECT_EQ(t.Encode(std::string_view("\0a", 2)), Tokens({space, 0 + 3, a})) << "NUL is a byte";
 }
 
+TEST(TokenizerTest, SpecialTokensWhereAskedFor) {
+  TokenizerData data = Llama2cVocabulary({{" ", -5}, {"a", -6}, {"aa", -1}});
+  using Tokens = std::vector<TokenId>;
+  const TokenId space = 259, a = 260, aa = 261;
+  const Loaded t(data);
+  const EncodeOptions special = {.parse_special = true};
+  EXPECT_EQ(t.Encode("<s>a</s>aa<unk>", special), Tokens({1, space, a, 2, space, aa, 0}));
+  EXPECT_EQ(t.Encode("a<s>", {.bos = true, .eos = true, .continues = true, .parse_special = true}),
+            Tokens({1, a, 1, 2}));
+  EXPECT_EQ(t.Encode("\n<s>", special), Tokens({space, '\n' + 3, 1}));
+  EXPECT_EQ(t.Encode("<s").size(), 3u);
+  for (const TokenId token : t.Encode("<s></s><unk>")) EXPECT_GT(token, 2);
+
+  // The longest, from left to right; the lowest of equals; none that is empty.
+  data.pieces.insert(data.pieces.end(), {"a<", "<s>b", "<s>bcd", "<s>b", ""});
+  data.scores.resize(data.pieces.size());
+  for (uint32_t id = 262; id < data.pieces.size(); ++id) data.added_tokens.push_back({id, 0});
+  const Loaded added(data);
+  EXPECT_EQ(added.Encode("<s>b<s>bcd<s>"), Tokens({263, 264, space, '<' + 3, 's' + 3, '>' + 3}));
+  EXPECT_EQ(added.Encode("<s>bcd<s>bc", special), Tokens({264, 263, space, 'c' + 3}));
+  EXPECT_EQ(added.Encode("a<s>b", special), Tokens({262, space, 's' + 3, '>' + 3, 'b' + 3}));
+}
+
+// Many tokens that are alike, and a text that is like all of them.
+TEST(TokenizerTest, FindingSpecialTokensTakesLinearTime) {
+  TokenizerData data = Llama2cVocabulary({{"<", -1}});
+  for (int i = 0; i < 5000; ++i) {
+    data.added_tokens.push_back({static_cast<uint32_t>(data.pieces.size()), 0});
+    data.pieces.push_back(absl::StrCat("<<<unused", i, ">"));
+    data.scores.push_back(0);
+  }
+  const Loaded t(data);
+  std::string text(1 << 20, '<');
+  text += "<<<unused4999>";
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<TokenId> tokens = t.Encode(text);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  std::printf("%zu tokens in %.3f s\n", tokens.size(), seconds.count());
+  EXPECT_EQ(tokens.size(), (1u << 20) + 1);
+  EXPECT_EQ(tokens.back(), 259 + 5000);
+  EXPECT_LT(seconds.count(), 30.0);
+}
+
 TEST(TokenizerTest, AppendsToTokensThatAreThere) {
   const Loaded t(Llama2cVocabulary({{" ", -5}, {"a", -6}, {"aa", -1}}));
   std::vector<TokenId> tokens = {260};

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "backends/selected.h"
@@ -25,6 +26,7 @@
 #include "samplers/standard_chain.h"
 #include "tests/alloc/counting_allocator.h"
 #include "tests/support/test_model.h"
+#include "tools/chat_session.h"
 #include "tools/generation.h"
 #include "tools/model.h"
 #include "tools/output.h"
@@ -132,6 +134,38 @@ TEST_P(AllocTest, NothingAfterTheFirstToken) {
   for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
     const MemoryCall call = static_cast<MemoryCall>(i);
     EXPECT_EQ(MemoryCalls(call), 0u) << MemoryCallName(call);
+  }
+}
+
+// Nor does a chat, which takes its answers apart into characters, between the first piece of an
+// answer and the last.
+TEST(ChatAllocTest, NothingWithinAnAnswer) {
+  auto engine = OpenModel<SelectedKernel>("", {.threads = 1});
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const auto tokenizer = OpenTokenizer((*engine)->reader());
+  ASSERT_TRUE(tokenizer.ok());
+  auto session = (*engine)->NewSession({});
+  ASSERT_TRUE(session.ok());
+  constexpr size_t kTokens = 60;
+  ChatSession chat(*tokenizer, *std::move(session), {.max_tokens = kTokens});
+  for (int message = 0; message < 2; ++message) {
+    const auto turn = chat.Begin("Once upon a time");
+    ASSERT_TRUE(turn.ok()) << turn.status();
+    size_t pieces = 0;
+    const auto answer = chat.Answer(*turn, [&](std::string_view) {
+      ++pieces;
+      if (pieces == 1) StartCountingMemoryCalls();
+      if (pieces == kTokens - 1) StopCountingMemoryCalls();
+      return absl::OkStatus();
+    });
+    StopCountingMemoryCalls();
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->stats.new_tokens, kTokens);
+    EXPECT_GE(pieces, kTokens - 1);
+    for (size_t i = 0; i < static_cast<size_t>(MemoryCall::kCount); ++i) {
+      const MemoryCall call = static_cast<MemoryCall>(i);
+      EXPECT_EQ(MemoryCalls(call), 0u) << MemoryCallName(call);
+    }
   }
 }
 

@@ -15,6 +15,13 @@ expect_stdout "1 $ids"
 run $tvl tokenize --decode "1 $ids"
 expect_stdout "$text"
 
+# Text is text, unless special tokens are asked for.
+run $tvl tokenize "<s>$text</s>"
+expect_code 0
+grep -qE '(^| )[12]( |$)' "$out" && failed "expected no control token"
+run $tvl tokenize --parse-special "<s>$text</s>"
+expect_stdout "1 $ids 2"
+
 # From a file and from standard input, whole: a newline at the end is part of the text.
 printf '%s\n' "$text" >"$scratch/text"
 run $tvl tokenize --file "$scratch/text"
@@ -37,7 +44,7 @@ run $tvl tokenize --decode "five"
 expect_refused "found 'five'"
 run $tvl tokenize --file "$scratch/none"
 expect_refused "none: No such file"
-for arguments in "" "a --file b" "a --decode 1" "--decode 1 --bos"; do
+for arguments in "" "a --file b" "a --decode 1" "--decode 1 --bos" "--decode 1 --parse-special"; do
   run $tvl tokenize $arguments
   expect_code 2
 done

@@ -3,7 +3,7 @@
 . tests/cli/testing.sh "$1"
 
 # Help and version are answers: stdout, exit code 0.
-for command in "" generate convert inspect verify fingerprint perplexity bench; do
+for command in "" generate chat convert inspect verify fingerprint perplexity bench; do
   run $tvl $command --help
   expect_code 0
   expect_no_stderr
@@ -25,7 +25,7 @@ usage_error() {
   expect_error "$within"
 }
 
-usage_error "expected a command: generate, convert, inspect, verify, fingerprint, tokenize, perplexity or bench (see 'tvl --help')"
+usage_error "expected a command: generate, chat, convert, inspect, verify, fingerprint, tokenize, perplexity or bench (see 'tvl --help')"
 usage_error "there is no command nonsense; expected generate, " nonsense
 usage_error "there is no command nonsense; expected generate, " nonsense generate --seed 1
 usage_error "unexpected argument: --nonsense (see 'tvl --help')" --nonsense

@@ -21,7 +21,7 @@ def tvl_repositories():
     # This machine: its platforms and its compilers.
     machine_repository(name = "machine")
 
-    # Abseil, GoogleTest, Google Benchmark, Highway, CLI11 and xxHash, found by pkg-config.
+    # Abseil, GoogleTest, Google Benchmark, Highway, CLI11, libedit and more, found by pkg-config.
     system_repository(name = "system")
 
     # Models and texts that lie beside the checkout and that some tests use.

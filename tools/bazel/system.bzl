@@ -7,13 +7,14 @@ something that is built needs it, with a sentence that names the package; nothin
 
 load("//tools/bazel:host.bzl", "host_cpu", "host_os", "words")
 
-def _library(debian, brew, pkg_config):
-    return struct(debian = debian, brew = brew, pkg_config = pkg_config)
+def _library(debian, brew, pkg_config, macos = None):
+    return struct(debian = debian, brew = brew, pkg_config = pkg_config, macos = macos)
 
 def _absl(name):
     return _library("libabsl-dev", "abseil", "absl_" + name)
 
-# Target -> Debian package, Homebrew formula, pkg-config module.
+# Target -> Debian package, Homebrew formula, pkg-config module; or, of a library that comes with macOS,
+# the option that links it.
 _LIBRARIES = {
     "absl_status": _absl("status"),
     "absl_statusor": _absl("statusor"),
@@ -21,6 +22,7 @@ _LIBRARIES = {
     "absl_strings": _absl("strings"),
     "benchmark": _library("libbenchmark-dev", "google-benchmark", "benchmark"),
     "cli11": _library("libcli11-dev", "cli11", "CLI11"),
+    "edit": _library("libedit-dev", None, "libedit", macos = "-ledit"),
     "gmock": _library("libgmock-dev", "googletest", "gmock"),
     "gtest": _library("libgtest-dev", "googletest", "gtest"),
     "gtest_main": _library("libgtest-dev", "googletest", "gtest_main"),
@@ -135,6 +137,9 @@ def _include_folders(repository_ctx, cpu, words):
 
 def _define(repository_ctx, os, cpu, cross_cpu, name, library):
     """Returns the BUILD text of one library for one CPU."""
+    if os == "osx" and library.macos:
+        return "\ncc_library(\n    name = %r,\n    linkopts = [%r],\n)\n" % (name, library.macos)
+
     module = library.pkg_config
     folder = _pkg_config(repository_ctx, cross_cpu, ["--variable=libdir", module])
     if folder == None:

@@ -1,0 +1,82 @@
+#include "models/tokenizer/special_tokens.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/token.h"
+#include "models/tokenizer/byte_text.h"
+#include "models/tokenizer/tokenizer_section.h"
+
+namespace tvl {
+namespace {
+
+uint8_t ByteAt(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
+
+// llama2.c's files have "\n<s>\n" where the vocabulary says "<s>".
+std::string_view WithoutNewlines(std::string_view text) {
+  while (text.starts_with('\n')) text.remove_prefix(1);
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace
+
+SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
+  const auto add = [&](TokenId id, std::string_view text) {
+    if (!text.empty()) tokens_.push_back({text, id});
+  };
+  for (size_t i = 0; i < vocabulary.added_token_count(); ++i) {
+    const TokenId id = static_cast<TokenId>(vocabulary.added_token(i).id);
+    add(id, vocabulary.piece(id));
+  }
+  if (control && vocabulary.has_piece_types()) {
+    for (size_t i = 0; i < vocabulary.vocab_size(); ++i) {
+      const TokenId id = static_cast<TokenId>(i);
+      const PieceType type = vocabulary.piece_type(id);
+      if (type == PieceType::kControl || type == PieceType::kUnknown) add(id, vocabulary.piece(id));
+    }
+  } else if (control) {
+    for (const TokenId id : {vocabulary.unk_id(), vocabulary.bos_id(), vocabulary.eos_id()})
+      add(id, WithoutNewlines(vocabulary.piece(id)));
+  }
+  std::ranges::sort(tokens_, [](const SpecialToken& a, const SpecialToken& b) {
+    return a.text != b.text ? a.text < b.text : a.id < b.id;
+  });
+  const auto equal = std::ranges::unique(tokens_, {}, &SpecialToken::text);
+  tokens_.erase(equal.begin(), equal.end());
+  for (const SpecialToken& token : tokens_) ++first_[ByteAt(token.text, 0) + 1];
+  for (size_t byte = 0; byte < kByteCount; ++byte) first_[byte + 1] += first_[byte];
+}
+
+std::optional<SpecialTokens::Match> SpecialTokens::Find(std::string_view text, size_t from) const {
+  if (tokens_.empty()) return std::nullopt;
+  for (size_t at = from; at < text.size(); ++at) {
+    const uint8_t byte = ByteAt(text, at);
+    if (first_[byte] == first_[byte + 1]) continue;
+    const std::optional<SpecialToken> token = LongestAt(text.substr(at));
+    if (token) return Match{at, *token};
+  }
+  return std::nullopt;
+}
+
+// Of those that agree with the text's first `length` bytes the one of that length comes first.
+std::optional<SpecialToken> SpecialTokens::LongestAt(std::string_view text) const {
+  std::optional<SpecialToken> longest;
+  auto begin = tokens_.begin() + first_[ByteAt(text, 0)];
+  auto end = tokens_.begin() + first_[ByteAt(text, 0) + 1];
+  for (size_t length = 1; begin != end; ++length) {
+    if (begin->text.size() == length) longest = *begin++;
+    if (length == text.size()) break;
+    const uint8_t next = ByteAt(text, length);
+    const auto byte = [&](const SpecialToken& token) { return ByteAt(token.text, length); };
+    begin = std::ranges::lower_bound(begin, end, next, {}, byte);
+    end = std::ranges::upper_bound(begin, end, next, {}, byte);
+  }
+  return longest;
+}
+
+}  // namespace tvl

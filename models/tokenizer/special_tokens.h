@@ -1,0 +1,46 @@
+// The tokens that are found in a text as a whole, before what is between them is encoded.
+#ifndef TVL_MODELS_TOKENIZER_SPECIAL_TOKENS_H_
+#define TVL_MODELS_TOKENIZER_SPECIAL_TOKENS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/token.h"
+#include "models/tokenizer/byte_text.h"
+#include "models/tokenizer/tokenizer_section.h"
+
+namespace tvl {
+
+struct SpecialToken {
+  std::string_view text;
+  TokenId id;
+};
+
+// Finds the texts of a vocabulary's added tokens and, where asked for, of its control and unknown
+// ones. Points into the vocabulary. Building it takes a pass over the piece types if control tokens
+// are asked for; finding looks only at tokens that agree with the text so far, by binary search.
+class SpecialTokens {
+ public:
+  SpecialTokens(const TokenizerView& vocabulary, bool control);
+
+  struct Match {
+    size_t begin;  // where the token's text stands
+    SpecialToken token;
+  };
+  // The first place at or after `from` where a token's text stands, and the longest one there.
+  std::optional<Match> Find(std::string_view text, size_t from) const;
+
+ private:
+  std::optional<SpecialToken> LongestAt(std::string_view text) const;
+
+  std::vector<SpecialToken> tokens_;                 // by text; none is empty, none equals another
+  std::array<uint32_t, kByteCount + 1> first_ = {};  // those that begin with byte b: [b], [b + 1]
+};
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_TOKENIZER_SPECIAL_TOKENS_H_

@@ -1,0 +1,349 @@
+// tvl chat: a conversation with a model.
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "backends/selected.h"
+#include "core/in_file.h"
+#include "models/engine.h"
+#include "models/tokenizer/tokenizer.h"
+#include "tools/chat_session.h"
+#include "tools/chat_template.h"
+#include "tools/command.h"
+#include "tools/conversation.h"
+#include "tools/generation.h"
+#include "tools/interrupt.h"
+#include "tools/line_editor.h"
+#include "tools/line_source.h"
+#include "tools/message_reader.h"
+#include "tools/model.h"
+#include "tools/output.h"
+#include "tools/sampling_options.h"
+#include "tools/tuned_model.h"
+#include "tools/units.h"
+
+namespace tvl {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string system;
+  std::string chat_template;
+  uint64_t max_tokens = 0;
+  uint64_t threads = 0;
+  bool pin = false;
+  MemoryOptions memory;
+  uint64_t prefill_chunk = SessionOptions().prefill_chunk;
+  uint64_t context = 0;
+  KvType kv_type = SessionOptions().kv_type;
+  SamplingOptions sampling;
+  bool stats = false;
+};
+
+constexpr char kHelp[] =
+    "  /reset         forget the conversation, but not the system prompt\n"
+    "  /system TEXT   tell the model what it is to be; without TEXT, no longer\n"
+    "  /save FILE     write the conversation to a file\n"
+    "  /load FILE     go on with the conversation in a file\n"
+    "  /stats         what the last answer took, and how full the context is\n"
+    "  /quit          leave, as Ctrl-D does\n"
+    "A line that ends in a backslash goes on in the next one; \"\"\" begins and ends a message of "
+    "several lines.\n"
+    "Ctrl-C stops an answer, or clears the line.\n";
+
+void Note(const std::string& sentence) { PrintNote(absl::StrCat("tvl: ", sentence, "\n")); }
+
+std::string Count(size_t count, const char* what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
+std::string Describe(const ChatTurn& turn, const ChatAnswer& answer) {
+  const GenerationStats& stats = answer.stats;
+  std::string text = absl::StrCat("prompt ", FormatTokens(stats.prompt_tokens), ", ", turn.kept,
+                                  " kept, ", FormatSeconds(stats.prefill_seconds), "; answer ",
+                                  FormatTokens(stats.new_tokens));
+  double seconds = 0;
+  for (const float s : stats.step_seconds) seconds += s;
+  if (seconds > 0) {
+    absl::StrAppendFormat(&text, ", %.1f tokens/s",
+                          static_cast<double>(stats.step_seconds.size()) / seconds);
+  }
+  return text;
+}
+
+class Chat {
+ public:
+  Chat(const Options& options, uint64_t model, ChatSession* session)
+      : options_(options), model_(model), session_(*session) {}
+
+  // Until the input ends. Where nobody sits at a terminal an error is the end; to people it is
+  // told.
+  absl::Status Run() {
+    const bool terminal = isatty(STDIN_FILENO) != 0;
+    editor_ = LineEditor::Create();
+    const LineSource source = [&](const std::string& prompt, std::string* line) {
+      return ReadLine(terminal ? prompt : "", line);
+    };
+    if (terminal) Greet();
+    std::optional<InterruptGuard> guard;
+    if (editor_ != nullptr) guard.emplace();  // Ctrl-C is for the answer, or the line
+    for (bool interrupted = false;;) {
+      absl::StatusOr<Message> message = ReadMessage(source);
+      if (!message.ok()) return message.status();
+      if (message->event == LineEvent::kEnd) return InterruptGuard::status();
+      if (message->event == LineEvent::kInterrupted) {
+        if (interrupted) return absl::OkStatus();
+        interrupted = true;
+        PrintNote("(Ctrl-C again, or Ctrl-D, leaves)\n");
+        continue;
+      }
+      interrupted = false;
+      if (absl::StripAsciiWhitespace(message->text).empty()) continue;
+      absl::Status status =
+          message->is_command ? Command(message->text) : Say(std::move(message->text));
+      if (leaving_) return absl::OkStatus();
+      if (status.ok()) continue;
+      if (!terminal || absl::IsCancelled(status) || output_failed_) return status;
+      Note(std::string(status.message()));
+    }
+  }
+
+ private:
+  void Greet() {
+    const bool plain = session_.family() == ChatTemplate::kPlain;
+    PrintNote(absl::StrCat(plain ? "The model goes on with the text that you begin (template "
+                                 : "Write to the model (template ",
+                           std::string(ChatTemplateName(session_.family())),
+                           "). /help lists the commands, Ctrl-D leaves.\n"));
+  }
+
+  absl::StatusOr<LineEvent> ReadLine(const std::string& prompt, std::string* line) {
+    if (editor_ != nullptr) return editor_->Read(prompt, line);
+    PrintNote(prompt);
+    return input_.Read(line);
+  }
+
+  absl::Status Say(std::string text) {
+    absl::StatusOr<ChatTurn> turn = session_.Begin(std::move(text));
+    if (!turn.ok()) return turn.status();
+    if (turn->dropped > 0) {
+      Note(absl::StrCat("the context is full: the oldest ", Count(turn->dropped, "exchange"),
+                        turn->dropped == 1 ? " is" : " are", " left out from here on"));
+    }
+    std::optional<InterruptGuard> guard;
+    if (editor_ == nullptr) guard.emplace();
+    bool within_line = false;
+    const auto emit = [&](std::string_view text) {
+      if (absl::Status s = Print(text); !s.ok()) {
+        output_failed_ = true;
+        return s;
+      }
+      if (!text.empty()) within_line = text.back() != '\n';
+      return InterruptGuard::status();
+    };
+    const absl::StatusOr<ChatAnswer> answer = session_.Answer(*turn, emit);
+    if (!answer.ok()) return answer.status();
+    if (within_line) {
+      if (absl::Status s = Print("\n"); !s.ok()) return s;
+    }
+    last_ = Describe(*turn, *answer);
+    if (options_.stats) Note(last_);
+    if (!answer->stop) return Interrupted(answer->stats.new_tokens > 0);
+    if (*answer->stop == StopReason::kContextEnd)
+      Note(absl::StrCat("the answer stopped at the end of the context (",
+                        Count(session_.session().context(), "position"), ")"));
+    return absl::OkStatus();
+  }
+
+  // Ctrl-C ends the answer where somebody can go on, and the program elsewhere.
+  absl::Status Interrupted(bool answered) {
+    if (editor_ == nullptr || !InterruptGuard::ForgetCtrlC())
+      return absl::CancelledError("interrupted");
+    if (!answered) Note("stopped before the answer began; the message is taken back");
+    return absl::OkStatus();
+  }
+
+  absl::Status Command(const std::string& line) {
+    const size_t space = line.find_first_of(" \t");
+    const std::string name = line.substr(0, space);
+    const std::string argument(absl::StripAsciiWhitespace(
+        space == line.npos ? absl::string_view() : absl::string_view(line).substr(space)));
+    if (name == "/help") {
+      PrintNote(kHelp);
+      return absl::OkStatus();
+    }
+    if (name == "/reset") return Reset();
+    if (name == "/system") return SetSystem(argument);
+    if (name == "/save") return Save(argument);
+    if (name == "/load") return Load(argument);
+    if (name == "/stats") return PrintStats();
+    if (name == "/quit" || name == "/exit") {
+      leaving_ = true;
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there is no command ", name, "; /help lists them (a space in front makes it a message)"));
+  }
+
+  absl::Status Reset() {
+    session_.SetConversation({.system = session_.conversation().system});
+    Note("the conversation begins anew");
+    return absl::OkStatus();
+  }
+
+  absl::Status SetSystem(const std::string& text) {
+    session_.SetSystem(text);
+    Note(text.empty() ? "there is no system prompt any more" : "the system prompt is set");
+    return absl::OkStatus();
+  }
+
+  absl::Status Save(const std::string& path) {
+    if (path.empty()) return absl::InvalidArgumentError("/save: expected the name of a file");
+    if (!options_.model.empty() && SameFile(path, options_.model)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": the conversation would replace the model"));
+    }
+    if (session_.conversation().exchanges.empty())
+      return absl::FailedPreconditionError("/save: nothing has been said yet");
+    if (absl::Status s = SaveConversation(path, session_.conversation(), session_.family(), model_);
+        !s.ok()) {
+      return s;
+    }
+    Note(absl::StrCat("saved ", Count(session_.conversation().exchanges.size(), "exchange"), " to ",
+                      path));
+    return absl::OkStatus();
+  }
+
+  absl::Status Load(const std::string& path) {
+    if (path.empty()) return absl::InvalidArgumentError("/load: expected the name of a file");
+    absl::StatusOr<SavedConversation> saved = LoadConversation(path);
+    if (!saved.ok()) return saved.status();
+    const size_t exchanges = saved->conversation.exchanges.size();
+    session_.SetConversation(std::move(saved->conversation));
+    Note(absl::StrCat(
+        "loaded ", Count(exchanges, "exchange"), " from ", path,
+        saved->model && *saved->model != model_ ? ", which were had with another model" : ""));
+    return absl::OkStatus();
+  }
+
+  absl::Status PrintStats() {
+    const Conversation& conversation = session_.conversation();
+    if (!last_.empty()) Note(last_);
+    Note(absl::StrCat(Count(conversation.exchanges.size(), "exchange"),
+                      conversation.unread > 0
+                          ? absl::StrCat(", of which the oldest ", conversation.unread, " left out")
+                          : "",
+                      "; ", session_.session().position(), " of ",
+                      Count(session_.session().context(), "position"), " of the context taken"));
+    return absl::OkStatus();
+  }
+
+  const Options& options_;
+  const uint64_t model_;  // its identity
+  ChatSession& session_;
+  std::unique_ptr<LineEditor> editor_;  // null: input_ is read
+  StandardInputLines input_;
+  std::string last_;  // what the last answer took
+  bool output_failed_ = false;
+  bool leaving_ = false;
+};
+
+absl::StatusOr<ChatTemplate> ChooseTemplate(const Options& options, const TvlReader& reader,
+                                            const Tokenizer& tokenizer) {
+  if (!options.chat_template.empty()) return *FindChatTemplate(options.chat_template);
+  absl::StatusOr<ChatTemplate> family = RecogniseChatTemplate(tokenizer.view().chat_template());
+  if (!family.ok()) return InFile(reader.name(), family.status());
+  return family;
+}
+
+absl::Status Run(const Options& options) {
+  std::string why;
+  auto engine = OpenTunedModel(options.model,
+                               {.threads = options.threads,
+                                .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
+                                .memory = options.memory},
+                               &why);
+  if (!engine.ok()) return engine.status();
+  if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
+  const TvlReader& reader = (*engine)->reader();
+  const absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer(reader);
+  if (!tokenizer.ok()) return tokenizer.status();
+  const absl::StatusOr<ChatTemplate> family = ChooseTemplate(options, reader, *tokenizer);
+  if (!family.ok()) return family.status();
+  if (absl::Status s = CheckContext(options.context, reader); !s.ok()) return s;
+  auto session = (*engine)->NewSession({.context = options.context,
+                                        .prefill_chunk = options.prefill_chunk,
+                                        .kv_type = options.kv_type});
+  if (!session.ok()) return session.status();
+  ChatOptions chat_options = {.family = *family, .sampling = options.sampling};
+  if (options.max_tokens > 0) chat_options.max_tokens = options.max_tokens;
+  ChatSession chat_session(*tokenizer, *std::move(session), chat_options);
+  chat_session.SetSystem(options.system);
+  return Chat(options, reader.identity(), &chat_session).Run();
+}
+
+}  // namespace
+
+void AddChat(CLI::App& app, Action* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("chat", "Talk with a model");
+  sub->footer(
+      "At a terminal it asks for messages; /help there says what else can be typed. Elsewhere each "
+      "line of standard\n"
+      "input is a message. Answers go to standard output as they come, everything else to standard "
+      "error.\n"
+      "\n"
+      "Messages are written as the model was trained to read them, by the layout that the chat "
+      "template in its file\n"
+      "has. A model without one goes on with the text (plain). Only what is new since the last "
+      "answer is read. When\n"
+      "the context is full, the oldest exchanges are left out.\n"
+      "\n"
+      "Examples:\n"
+      "  tvl chat -m tinyllama-1.1b-chat.tvl --temperature 0.7 --top-p 0.9\n"
+      "  tvl chat -m tinyllama-1.1b-chat.tvl --system \"Answer in one sentence.\" --stats\n"
+      "  echo \"What is a cache line?\" | tvl chat -m tinyllama-1.1b-chat.tvl\n"
+      "  tvl chat        the model inside this program goes on with your stories");
+  AddModel(*sub, &options->model);
+  sub->add_option("--system", options->system, "What the model is to be told first")
+      ->type_name("TEXT");
+  sub->add_option_function<std::string>(
+         "--template",
+         [options](const std::string& name) {
+           if (!FindChatTemplate(name)) {
+             throw CLI::ValidationError(
+                 "--template",
+                 absl::StrCat("expected one of ", ChatTemplateNames(), "; found '", name, "'"));
+           }
+           options->chat_template = name;
+         },
+         absl::StrCat("The layout of messages (default: by the model's file): ",
+                      ChatTemplateNames()))
+      ->type_name("NAME");
+  AddCount(*sub, "-n,--max-tokens", 1, kMaxPositions, &options->max_tokens,
+           "Tokens of an answer at most (default: until the model ends it)");
+  AddThreads(*sub, &options->threads);
+  AddPin(*sub, &options->pin);
+  AddMemory(*sub, &options->memory);
+  AddSampling(*sub, &options->sampling);
+  AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
+           "Positions to make room for (default: the model's)");
+  AddPrefillChunk(*sub, &options->prefill_chunk);
+  AddKvType(*sub, &options->kv_type);
+  sub->add_flag("--stats", options->stats, "After each answer, say on standard error what it took");
+  sub->callback([options, action] { *action = [options] { return Run(*options); }; });
+}
+
+}  // namespace tvl

@@ -1,0 +1,174 @@
+#include "tools/line_editor.h"
+
+#include <histedit.h>
+#include <langinfo.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <clocale>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <cwchar>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/signals.h"
+#include "tools/interrupt.h"
+#include "tools/output.h"
+
+namespace tvl {
+
+struct LineEditor::State {
+  EditLine* line = nullptr;
+  History* history = nullptr;
+  std::string prompt;
+  std::mbstate_t bytes = {};  // of a character that has come in part
+  bool interrupted = false;   // by the key
+
+  ~State() {
+    if (line != nullptr) el_end(line);
+    if (history != nullptr) history_end(history);
+  }
+};
+
+namespace {
+
+constexpr int kHistoryLines = 1000;
+
+template <typename State>
+State* StateOf(EditLine* line) {
+  void* data = nullptr;
+  el_get(line, EL_CLIENTDATA, &data);
+  return static_cast<State*>(data);
+}
+
+// Waits for input. False if an interrupt comes first, also one that has come just before.
+bool WaitForInput() {
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, nullptr, &before);
+  const SignalsBlocked blocked(EndingSignals());
+  while (!InterruptGuard::interrupted()) {
+    fd_set inputs;
+    FD_ZERO(&inputs);
+    FD_SET(STDIN_FILENO, &inputs);
+    const int count = pselect(STDIN_FILENO + 1, &inputs, nullptr, nullptr, nullptr, &before);
+    if (count > 0 || (count < 0 && errno != EINTR)) return true;
+  }
+  return false;
+}
+
+// The next character, as libedit wants it: 1, or 0 at the end, or -1. Its own function would go on
+// reading after an interrupt.
+template <typename State>
+int ReadCharacter(EditLine* line, wchar_t* character) {
+  State* state = StateOf<State>(line);
+  for (;;) {
+    if (!WaitForInput()) return 0;
+    char byte = 0;
+    const ssize_t got = read(STDIN_FILENO, &byte, 1);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got <= 0) return static_cast<int>(got);
+    switch (std::mbrtowc(character, &byte, 1, &state->bytes)) {
+      case static_cast<size_t>(-1):  // no character of this locale
+        state->bytes = {};
+        break;
+      case static_cast<size_t>(-2):  // not a whole one yet
+        break;
+      default:
+        return 1;
+    }
+  }
+}
+
+template <typename State>
+unsigned char OnInterruptKey(EditLine* line, int) {
+  const LineInfo* info = el_line(line);
+  if (info->lastchar == info->buffer) {
+    StateOf<State>(line)->interrupted = true;
+    return CC_EOF;
+  }
+  el_cursor(line, static_cast<int>(info->lastchar - info->cursor));
+  el_deletestr(line, static_cast<int>(info->lastchar - info->buffer));
+  return CC_REFRESH;
+}
+
+unsigned char OnSuspendKey(EditLine* line, int) {
+  el_set(line, EL_PREP_TERM, 0);
+  raise(SIGTSTP);
+  el_set(line, EL_PREP_TERM, 1);
+  return CC_REDISPLAY;
+}
+
+template <typename State>
+char* Prompt(EditLine* line) {
+  return StateOf<State>(line)->prompt.data();
+}
+
+// Where the user's locale has none, that of the C library: characters must be told apart.
+void UseUtf8() {
+  std::setlocale(LC_CTYPE, "");
+  for (const char* locale : {"C.UTF-8", "UTF-8"}) {
+    if (std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0) return;
+    std::setlocale(LC_CTYPE, locale);
+  }
+}
+
+}  // namespace
+
+LineEditor::LineEditor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LineEditor::~LineEditor() = default;
+
+std::unique_ptr<LineEditor> LineEditor::Create() {
+  if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) return nullptr;
+  UseUtf8();
+  auto state = std::make_unique<State>();
+  state->line = el_init("tvl", stdin, stdout, stderr);
+  state->history = history_init();
+  if (state->line == nullptr || state->history == nullptr) return nullptr;
+  HistEvent event;
+  history(state->history, &event, H_SETSIZE, kHistoryLines);
+  history(state->history, &event, H_SETUNIQUE, 1);
+  EditLine* line = state->line;
+  el_set(line, EL_CLIENTDATA, state.get());
+  el_set(line, EL_GETCFN, ReadCharacter<State>);
+  el_set(line, EL_PROMPT, Prompt<State>);
+  el_set(line, EL_EDITOR, "emacs");
+  el_set(line, EL_HIST, history, state->history);
+  // These keys come as characters while a line is edited; libedit's own way with their signals
+  // sends them to the whole process group.
+  el_set(line, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(line, EL_ADDFN, "tvl-interrupt", "Clear the line, or leave", OnInterruptKey<State>);
+  el_set(line, EL_ADDFN, "tvl-suspend", "Suspend the program", OnSuspendKey);
+  el_set(line, EL_BIND, "^C", "tvl-interrupt", nullptr);
+  el_set(line, EL_BIND, "^Z", "tvl-suspend", nullptr);
+  el_set(line, EL_BIND, "^I", "ed-insert", nullptr);
+  el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  return std::unique_ptr<LineEditor>(new LineEditor(std::move(state)));
+}
+
+LineEvent LineEditor::Read(const std::string& prompt, std::string* line) {
+  state_->prompt = prompt;
+  state_->interrupted = false;
+  state_->bytes = {};
+  el_resize(state_->line);
+  // libedit does so only once the prompt is to be seen, and Ctrl-D typed just then would be lost.
+  el_set(state_->line, EL_PREP_TERM, 1);
+  int count = 0;
+  const char* text = el_gets(state_->line, &count);
+  if (text == nullptr || count <= 0) {
+    Print("\n").IgnoreError();
+    const bool interrupted = InterruptGuard::ForgetCtrlC() || state_->interrupted;
+    return interrupted ? LineEvent::kInterrupted : LineEvent::kEnd;
+  }
+  *line = text;
+  if (!line->empty() && line->back() == '\n') line->pop_back();
+  HistEvent event;
+  if (!line->empty()) history(state_->history, &event, H_ENTER, line->c_str());
+  return LineEvent::kLine;
+}
+
+}  // namespace tvl

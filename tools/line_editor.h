@@ -1,0 +1,35 @@
+// Lines that are typed at a terminal, with editing and history.
+#ifndef TVL_TOOLS_LINE_EDITOR_H_
+#define TVL_TOOLS_LINE_EDITOR_H_
+
+#include <memory>
+#include <string>
+
+#include "tools/line_source.h"
+
+namespace tvl {
+
+// Emacs keys, arrows, history in memory; Ctrl-C clears the line, and at an empty one is
+// LineEvent::kInterrupted. One at a time. Between calls of Read the terminal is as it was before.
+class LineEditor {
+ public:
+  // Null if standard input and output are not both terminals.
+  static std::unique_ptr<LineEditor> Create();
+  ~LineEditor();
+
+  // Shows `prompt`; `line` gets no newline. SIGINT from outside counts as Ctrl-C at an empty line;
+  // any other interrupt ends the input. REQUIRES: an InterruptGuard, else interrupts end the
+  // program and leave the terminal as it is while a line is edited.
+  LineEvent Read(const std::string& prompt, std::string* line);
+
+ private:
+  struct State;
+
+  explicit LineEditor(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_LINE_EDITOR_H_

@@ -1,0 +1,40 @@
+// What a user writes in a chat: messages of one line or more, and commands.
+#ifndef TVL_TOOLS_MESSAGE_READER_H_
+#define TVL_TOOLS_MESSAGE_READER_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tools/line_source.h"
+
+namespace tvl {
+
+struct Message {
+  LineEvent event = LineEvent::kEnd;
+  // Of kLine: the message, or a command as it was typed ("/save chat.json").
+  std::string text = {};
+  bool is_command = false;
+};
+
+// Puts lines together: one that ends in a backslash goes on in the next, and """ begins a message
+// of any lines that ends with the next """ at the end of a line. A line that begins with "/" is a
+// command. Within a message an interrupt drops it, and the end of the input ends it.
+absl::StatusOr<Message> ReadMessage(const LineSource& source);
+
+// The lines of standard input, as bytes.
+class StandardInputLines {
+ public:
+  // OutOfRange for a line of more than 64 MB; the system's error.
+  absl::StatusOr<LineEvent> Read(std::string* line);
+
+ private:
+  std::vector<char> buffer_ = std::vector<char>(size_t{1} << 16);
+  std::string_view rest_;  // of buffer_: what no line has had yet
+};
+
+}  // namespace tvl
+
+#endif  // TVL_TOOLS_MESSAGE_READER_H_
