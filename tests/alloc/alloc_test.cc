@@ -26,7 +26,7 @@
 #include "samplers/standard_chain.h"
 #include "tests/alloc/counting_allocator.h"
 #include "tests/support/test_model.h"
-#include "tools/chat_session.h"
+#include "tools/chat/chat_session.h"
 #include "tools/generation.h"
 #include "tools/model.h"
 #include "tools/output.h"

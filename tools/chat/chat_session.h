@@ -1,6 +1,6 @@
 // A conversation with a model: what has been said, and the session that has read it.
-#ifndef TVL_TOOLS_CHAT_SESSION_H_
-#define TVL_TOOLS_CHAT_SESSION_H_
+#ifndef TVL_TOOLS_CHAT_CHAT_SESSION_H_
+#define TVL_TOOLS_CHAT_CHAT_SESSION_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -18,11 +18,11 @@
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
 #include "samplers/standard_chain.h"
-#include "tools/chat_prompt.h"
-#include "tools/chat_template.h"
-#include "tools/conversation.h"
+#include "tools/chat/chat_prompt.h"
+#include "tools/chat/chat_template.h"
+#include "tools/chat/conversation.h"
+#include "tools/chat/utf8_stream.h"
 #include "tools/generation.h"
-#include "tools/utf8_stream.h"
 
 namespace tvl {
 
@@ -112,4 +112,4 @@ class ChatSession {
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_CHAT_SESSION_H_
+#endif  // TVL_TOOLS_CHAT_CHAT_SESSION_H_

@@ -1,8 +1,8 @@
 // How models that were trained on conversations expect them to be written: the layouts of the
 // common families, recognised by what a model's own template contains. That template is a program
 // (Jinja), and is not run.
-#ifndef TVL_TOOLS_CHAT_TEMPLATE_H_
-#define TVL_TOOLS_CHAT_TEMPLATE_H_
+#ifndef TVL_TOOLS_CHAT_CHAT_TEMPLATE_H_
+#define TVL_TOOLS_CHAT_CHAT_TEMPLATE_H_
 
 #include <optional>
 #include <span>
@@ -80,4 +80,4 @@ std::string_view ChatEndMarker(ChatTemplate family);
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_CHAT_TEMPLATE_H_
+#endif  // TVL_TOOLS_CHAT_CHAT_TEMPLATE_H_

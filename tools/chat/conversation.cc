@@ -1,4 +1,4 @@
-#include "tools/conversation.h"
+#include "tools/chat/conversation.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,7 @@
 #include "core/mapped_file.h"
 #include "models/atomic_file.h"
 #include "nlohmann/json.hpp"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 namespace {

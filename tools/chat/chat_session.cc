@@ -1,4 +1,4 @@
-#include "tools/chat_session.h"
+#include "tools/chat/chat_session.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
 #include "samplers/standard_chain.h"
-#include "tools/chat_prompt.h"
+#include "tools/chat/chat_prompt.h"
 #include "tools/generation.h"
 #include "tools/units.h"
 

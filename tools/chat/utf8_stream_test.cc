@@ -1,4 +1,4 @@
-#include "tools/utf8_stream.h"
+#include "tools/chat/utf8_stream.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,11 +1,11 @@
 // Lines that are typed at a terminal, with editing and history.
-#ifndef TVL_TOOLS_LINE_EDITOR_H_
-#define TVL_TOOLS_LINE_EDITOR_H_
+#ifndef TVL_TOOLS_CHAT_LINE_EDITOR_H_
+#define TVL_TOOLS_CHAT_LINE_EDITOR_H_
 
 #include <memory>
 #include <string>
 
-#include "tools/line_source.h"
+#include "tools/chat/line_source.h"
 
 namespace tvl {
 
@@ -32,4 +32,4 @@ class LineEditor {
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_LINE_EDITOR_H_
+#endif  // TVL_TOOLS_CHAT_LINE_EDITOR_H_

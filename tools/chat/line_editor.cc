@@ -1,4 +1,4 @@
-#include "tools/line_editor.h"
+#include "tools/chat/line_editor.h"
 
 #include <histedit.h>
 #include <langinfo.h>

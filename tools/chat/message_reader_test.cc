@@ -1,4 +1,4 @@
-#include "tools/message_reader.h"
+#include "tools/chat/message_reader.h"
 
 #include <cstddef>
 #include <string>
@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "tools/line_source.h"
+#include "tools/chat/line_source.h"
 
 namespace tvl {
 namespace {

@@ -1,6 +1,6 @@
 // What a user writes in a chat: messages of one line or more, and commands.
-#ifndef TVL_TOOLS_MESSAGE_READER_H_
-#define TVL_TOOLS_MESSAGE_READER_H_
+#ifndef TVL_TOOLS_CHAT_MESSAGE_READER_H_
+#define TVL_TOOLS_CHAT_MESSAGE_READER_H_
 
 #include <cstddef>
 #include <string>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/line_source.h"
+#include "tools/chat/line_source.h"
 
 namespace tvl {
 
@@ -37,4 +37,4 @@ class StandardInputLines {
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_MESSAGE_READER_H_
+#endif  // TVL_TOOLS_CHAT_MESSAGE_READER_H_

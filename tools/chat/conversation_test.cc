@@ -1,4 +1,4 @@
-#include "tools/conversation.h"
+#include "tools/chat/conversation.h"
 
 #include <cstddef>
 #include <fstream>
@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 namespace {

@@ -1,6 +1,6 @@
 // Whole characters out of bytes that come in pieces.
-#ifndef TVL_TOOLS_UTF8_STREAM_H_
-#define TVL_TOOLS_UTF8_STREAM_H_
+#ifndef TVL_TOOLS_CHAT_UTF8_STREAM_H_
+#define TVL_TOOLS_CHAT_UTF8_STREAM_H_
 
 #include <array>
 #include <cstddef>
@@ -61,4 +61,4 @@ class Utf8Stream {
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_UTF8_STREAM_H_
+#endif  // TVL_TOOLS_CHAT_UTF8_STREAM_H_

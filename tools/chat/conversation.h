@@ -1,6 +1,6 @@
 // What has been said in a chat, and the file that keeps it.
-#ifndef TVL_TOOLS_CONVERSATION_H_
-#define TVL_TOOLS_CONVERSATION_H_
+#ifndef TVL_TOOLS_CHAT_CONVERSATION_H_
+#define TVL_TOOLS_CHAT_CONVERSATION_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 
@@ -48,4 +48,4 @@ absl::StatusOr<SavedConversation> ParseConversation(std::string_view json);
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_CONVERSATION_H_
+#endif  // TVL_TOOLS_CHAT_CONVERSATION_H_

@@ -1,4 +1,4 @@
-#include "tools/message_reader.h"
+#include "tools/chat/message_reader.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "tools/line_source.h"
+#include "tools/chat/line_source.h"
 
 namespace tvl {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/chat_prompt.h"
+#include "tools/chat/chat_prompt.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -11,7 +11,7 @@
 #include "core/token.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 namespace {

@@ -1,6 +1,6 @@
 // A conversation as the tokens that a model reads.
-#ifndef TVL_TOOLS_CHAT_PROMPT_H_
-#define TVL_TOOLS_CHAT_PROMPT_H_
+#ifndef TVL_TOOLS_CHAT_CHAT_PROMPT_H_
+#define TVL_TOOLS_CHAT_CHAT_PROMPT_H_
 
 #include <cstddef>
 #include <span>
@@ -9,7 +9,7 @@
 
 #include "core/token.h"
 #include "models/tokenizer/tokenizer.h"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 
@@ -41,4 +41,4 @@ class ChatVocabulary {
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_CHAT_PROMPT_H_
+#endif  // TVL_TOOLS_CHAT_CHAT_PROMPT_H_

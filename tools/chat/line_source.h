@@ -1,6 +1,6 @@
 // Where lines come from.
-#ifndef TVL_TOOLS_LINE_SOURCE_H_
-#define TVL_TOOLS_LINE_SOURCE_H_
+#ifndef TVL_TOOLS_CHAT_LINE_SOURCE_H_
+#define TVL_TOOLS_CHAT_LINE_SOURCE_H_
 
 #include <functional>
 #include <string>
@@ -22,4 +22,4 @@ using LineSource =
 
 }  // namespace tvl
 
-#endif  // TVL_TOOLS_LINE_SOURCE_H_
+#endif  // TVL_TOOLS_CHAT_LINE_SOURCE_H_

@@ -1,4 +1,4 @@
-#include "tools/chat_prompt.h"
+#include "tools/chat/chat_prompt.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 namespace tvl {
 namespace {

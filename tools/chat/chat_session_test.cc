@@ -1,6 +1,6 @@
 // With the model that is linked into the program: short stories, a context of 512 positions, and no
 // template.
-#include "tools/chat_session.h"
+#include "tools/chat/chat_session.h"
 
 #include <cstddef>
 #include <memory>
@@ -16,8 +16,8 @@
 #include "gtest/gtest.h"
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
-#include "tools/chat_template.h"
-#include "tools/conversation.h"
+#include "tools/chat/chat_template.h"
+#include "tools/chat/conversation.h"
 #include "tools/generation.h"
 #include "tools/model.h"
 

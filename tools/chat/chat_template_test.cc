@@ -1,4 +1,4 @@
-#include "tools/chat_template.h"
+#include "tools/chat/chat_template.h"
 
 #include <optional>
 #include <string>
