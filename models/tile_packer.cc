@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
+#include <new>
 
 #include "core/bfloat16.h"
 #include "core/float16.h"
@@ -11,34 +11,41 @@
 namespace tvl {
 namespace {
 
-// Block b of the 16 rows: line by line, each of 16 quads. (Row by row, with 64 bytes from store to
-// store, it took twice as long.)
-void StoreBlocks(WeightType type, const QuantizedBlock (&rows)[kPanelRows], size_t b,
-                 std::byte* panel) {
+// Blocks of a row that are taken at a time. One at a time, the 16 rows are as many streams, more
+// than prefetchers follow: blocks of Q8_0 took 20 ns each on a Xeon, and 13 ns so.
+constexpr size_t kRun = 32;
+
+// The blocks from b on, run[r][i] being block b + i of row r: line by line, each of 16 quads. (Row
+// by row, the stores were 64 bytes apart.)
+void StoreRun(WeightType type, const QuantizedBlock (&run)[kPanelRows][kRun], size_t b,
+              size_t count, std::byte* panel) {
   constexpr size_t kQuad = 4;
-  const auto quad = [&](size_t row, size_t i) {
-    uint32_t quants;
-    std::memcpy(&quants, rows[row].quants + i, kQuad);
-    return quants;
-  };
   uint32_t line[kPanelRows];
-  const size_t k = b * kQuantBlock;
-  if (type == WeightType::kQ8) {
-    for (size_t i = 0; i < kQuantBlock; i += kQuad) {
-      for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, i);
-      std::memcpy(panel + TileByteQ8(0, k + i), line, kLineBytes);
+  for (size_t i = 0; i < count; ++i) {
+    const auto quad = [&](size_t row, size_t at) {
+      uint32_t quants;
+      std::memcpy(&quants, run[row][i].quants + at, kQuad);
+      return quants;
+    };
+    const size_t k = (b + i) * kQuantBlock;
+    if (type == WeightType::kQ8) {
+      for (size_t at = 0; at < kQuantBlock; at += kQuad) {
+        for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, at);
+        std::memcpy(panel + TileByteQ8(0, k + at), line, kLineBytes);
+      }
+    } else {
+      for (size_t at = 0; at < kQuantBlock; at += 2 * kQuad) {
+        static_assert(!IsHighNibble(0) && IsHighNibble(kQuad));
+        for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, at) | quad(r, at + kQuad) << 4;
+        std::memcpy(panel + TileByteQ4(type, 0, k + at), line, kLineBytes);
+      }
     }
-  } else {
-    for (size_t i = 0; i < kQuantBlock; i += 2 * kQuad) {
-      static_assert(!IsHighNibble(0) && IsHighNibble(kQuad));
-      for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, i) | quad(r, i + kQuad) << 4;
-      std::memcpy(panel + TileByteQ4(type, 0, k + i), line, kLineBytes);
+    uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      halves[TileIndexScale(type, r, k)] = run[r][i].scale;
+      if (type == WeightType::kQ4M) halves[TileIndexMinimum(r, k)] = run[r][i].minimum;
     }
   }
-  uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
-  for (size_t r = 0; r < kPanelRows; ++r) halves[TileIndexScale(type, 0, k) + r] = rows[r].scale;
-  if (type != WeightType::kQ4M) return;
-  for (size_t r = 0; r < kPanelRows; ++r) halves[TileIndexMinimum(0, k) + r] = rows[r].minimum;
 }
 
 }  // namespace
@@ -46,13 +53,21 @@ void StoreBlocks(WeightType type, const QuantizedBlock (&rows)[kPanelRows], size
 void PackBlocks(WeightType type, size_t rows, size_t cols,
                 const std::function<QuantizedBlock(size_t r, size_t b)>& block, std::byte* out) {
   const QuantizedBlock padding = QuantizeBlock(type, nullptr, 0);
-  QuantizedBlock column[kPanelRows];
-  std::fill(std::begin(column), std::end(column), padding);
-  for (size_t b = 0; b < PaddedCols(type, cols) / kQuantBlock; ++b) {
-    const bool beyond = b * kQuantBlock >= cols;
-    for (size_t r = 0; r < std::min(rows, kPanelRows); ++r)
-      column[r] = beyond ? padding : block(r, b);
-    StoreBlocks(type, column, b, out);
+  QuantizedBlock run[kPanelRows][kRun];
+  const size_t blocks = PaddedCols(type, cols) / kQuantBlock;
+  for (size_t b = 0; b < blocks; b += kRun) {
+    const size_t count = std::min(kRun, blocks - b);
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      for (size_t i = 0; i < count; ++i) {
+        if (r >= rows || (b + i) * kQuantBlock >= cols) {
+          run[r][i] = padding;
+        } else {
+          // In place: a copy would load what a moment ago was stored in other pieces, and wait.
+          new (&run[r][i]) QuantizedBlock(block(r, b + i));
+        }
+      }
+    }
+    StoreRun(type, run, b, count, out);
   }
 }
 

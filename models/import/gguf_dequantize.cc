@@ -31,16 +31,19 @@ float F(uint32_t number) { return static_cast<float>(number); }
 uint32_t Nibble(const std::byte* quants, size_t i) {
   return i < kBlock / 2 ? Low(quants + i) : High(quants + i - kBlock / 2);
 }
-// All of them, eight at a time.
-void CopyNibbles(const std::byte* quants, int8_t* out) {
-  constexpr uint64_t kLow = 0x0f0f0f0f0f0f0f0f;
-  for (size_t i = 0; i < kBlock / 2; i += sizeof(uint64_t)) {
+// The low or the high ones of `count` bytes, a multiple of eight, at a time eight.
+void CopyNibbles(const std::byte* bytes, bool high, size_t count, int8_t* out) {
+  for (size_t i = 0; i < count; i += sizeof(uint64_t)) {
     uint64_t both;
-    std::memcpy(&both, quants + i, sizeof(both));
-    const uint64_t low = both & kLow, high = both >> 4 & kLow;
-    std::memcpy(out + i, &low, sizeof(low));
-    std::memcpy(out + kBlock / 2 + i, &high, sizeof(high));
+    std::memcpy(&both, bytes + i, sizeof(both));
+    const uint64_t nibbles = (high ? both >> 4 : both) & 0x0f0f0f0f0f0f0f0f;
+    std::memcpy(out + i, &nibbles, sizeof(nibbles));
   }
+}
+// All 32.
+void CopyNibbles(const std::byte* quants, int8_t* out) {
+  CopyNibbles(quants, /*high=*/false, kBlock / 2, out);
+  CopyNibbles(quants, /*high=*/true, kBlock / 2, out + kBlock / 2);
 }
 // Quant i of Q5_0 and Q5_1: 32 fifth bits, then the nibbles.
 uint32_t FiveBits(const std::byte* bits, size_t i) {
@@ -232,26 +235,12 @@ QuantizedBlock TakeQ4K(const std::byte* super, size_t block) {
   QuantizedBlock out = {.quants = {},
                         .scale = F32ToF16(Half(super) * F(s.scale)),
                         .minimum = F32ToF16(0 - Half(super + 2) * F(s.minimum))};
-  for (size_t i = 0; i < kBlock; ++i)
-    out.quants[i] = static_cast<int8_t>(QuantQ4K(super + 16, block * kBlock + i));
+  CopyNibbles(super + 16 + block / 2 * kBlock, block % 2 == 1, kBlock, out.quants);
   return out;
 }
 
-}  // namespace
-
-void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, float* out) {
-  const GgufTypeInfo& info = *FindGgufType(static_cast<uint32_t>(type));
-  const DequantizeBlock block = BlockOf(type);
-  for (size_t k = 0; k < cols; k += info.block_weights, row += info.block_bytes)
-    block(row, out + k);
-}
-
-QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block) {
-  if (info.type == GgufTensorType::kQ4K) {
-    constexpr size_t kBlocks = kSuper / kBlock;
-    return TakeQ4K(row + block / kBlocks * info.block_bytes, block % kBlocks);
-  }
-  const std::byte* b = row + block * info.block_bytes;
+// A block of 32. (Its result is made where the caller wants it.)
+QuantizedBlock TakeBlock(const GgufTypeInfo& info, const std::byte* b) {
   QuantizedBlock out = {.quants = {}, .scale = HalfBits(b), .minimum = 0};
   switch (info.type) {
     case GgufTensorType::kQ80:
@@ -270,6 +259,21 @@ QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, siz
       break;
   }
   return out;
+}
+
+}  // namespace
+
+void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, float* out) {
+  const GgufTypeInfo& info = *FindGgufType(static_cast<uint32_t>(type));
+  const DequantizeBlock block = BlockOf(type);
+  for (size_t k = 0; k < cols; k += info.block_weights, row += info.block_bytes)
+    block(row, out + k);
+}
+
+QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block) {
+  if (info.type != GgufTensorType::kQ4K) return TakeBlock(info, row + block * info.block_bytes);
+  constexpr size_t kBlocks = kSuper / kBlock;
+  return TakeQ4K(row + block / kBlocks * info.block_bytes, block % kBlocks);
 }
 
 }  // namespace tvl

@@ -172,7 +172,7 @@ make_gguf.Gguf.draw = lambda self, rng, name, shape, kind: self.tensors.append(m
 open(sys.argv[1], "wb").write(make_gguf.llama(["Q5_1"], shape).bytes())
 END
 large=$scratch/large.gguf
-converting() { temporary_file "$cache/x" || ! kill -0 %% 2>/dev/null; }
+converting() { temporary_file "$cache/x" || ! kill -0 $first 2>/dev/null; }
 # Begins a conversion that stands still in the middle.
 begin_conversion() {
   local try
@@ -190,12 +190,12 @@ begin_conversion() {
 begin_conversion
 ran="two at once"
 $tvl inspect "$large" >"$out" 2>"$err" &
+second=$!
 waits() { grep -q "another process is converting it: waiting" "$err"; }
 wait_for waits
-run_clear() { $tvl cache clear 2>&1; }
-[ "$(run_clear)" = "removed 0 models, 0 bytes, from $cache" ] || failed "expected nothing to be removed"
+[ "$($tvl cache clear 2>&1)" = "removed 0 models, 0 bytes, from $cache" ] || failed "expected nothing to be removed"
 kill -CONT $first
-wait %%
+wait $second
 code=$?
 expect_code 0
 [ "$(wc -l <"$err")" = 1 ] || failed "expected the second to convert nothing"
