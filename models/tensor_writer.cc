@@ -38,28 +38,50 @@ struct PanelSource {
   size_t panel;  // of the matrix
 };
 
-constexpr uint16_t kInfinityF16 = 0x7c00;  // all bits of the exponent, as NaNs have
+bool IsFiniteF16(uint16_t half) {
+  constexpr uint16_t kExponent = 0x7c00;
+  return (half & kExponent) != kExponent;
+}
+
+// Of all blocks of a packed panel, by its lines of scales and of minima.
+bool HasFiniteScales(WeightType type, size_t cols, const std::byte* panel) {
+  constexpr size_t kHalves = kLineBytes / sizeof(uint16_t);
+  const size_t lines = SuperblockLines(type) - SuperblockQuantLines(type);
+  uint16_t line[kHalves];
+  size_t bad = 0;
+  for (size_t k = 0; k < PaddedCols(type, cols); k += kSuperblock) {
+    const std::byte* scales = panel + TileIndexScale(type, 0, k) * sizeof(uint16_t);
+    for (size_t i = 0; i < lines; ++i) {
+      std::memcpy(line, scales + i * kLineBytes, kLineBytes);
+      for (const uint16_t half : line) bad += !IsFiniteF16(half);
+    }
+  }
+  return bad == 0;
+}
 
 // A damaged source's scales are found here, where all of it is read.
 absl::Status PackSourceBlocks(const PanelSource& source, WeightType type, std::byte* out) {
   const MatrixSource& m = *source.matrix->source;
   const size_t first = source.panel * kPanelRows;
-  absl::Status status;
-  const auto block = [&](size_t r, size_t b) {
-    const size_t row = m.SourceRow(first + r);
-    const QuantizedBlock taken = m.block(row, b);
-    for (const uint16_t half : {taken.scale, taken.minimum}) {
-      if ((half & kInfinityF16) != kInfinityF16 || !status.ok()) continue;
-      status = absl::DataLossError(absl::StrCat(
-          "tensor ", source.matrix->name, ", row ", row, ", column ", b * kQuantBlock,
-          ": expected a block with a finite scale and minimum, found ", F16ToF32(half)));
-    }
-    return taken;
-  };
   // Whole panels of padding end a pair.
   const size_t rows = first < m.rows ? std::min(kPanelRows, m.rows - first) : 0;
+  size_t source_rows[kPanelRows];
+  for (size_t r = 0; r < rows; ++r) source_rows[r] = m.SourceRow(first + r);
+  const auto block = [&](size_t r, size_t b) { return m.block(source_rows[r], b); };
   PackBlocks(type, rows, m.cols, block, out);
-  return status;
+  if (HasFiniteScales(type, m.cols, out)) return absl::OkStatus();
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t k = 0; k < m.cols; k += kQuantBlock) {
+      const QuantizedBlock taken = block(r, k / kQuantBlock);
+      for (const uint16_t half : {taken.scale, taken.minimum}) {
+        if (IsFiniteF16(half)) continue;
+        return absl::DataLossError(absl::StrCat(
+            "tensor ", source.matrix->name, ", row ", source_rows[r], ", column ", k,
+            ": expected a block with a finite scale and minimum, found ", F16ToF32(half)));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 // `decoded` has room for 16 rows where the source decodes, and is null elsewhere. `loss` may be
