@@ -163,6 +163,9 @@ uint64_t Conversion::source_bytes() const {
 absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
   const Stopwatch watch;
   std::vector<MatrixFate> fates;
+  // The source is read as it is mapped. Of 585 MB that were not in memory, read at 1.4 GB/s, a
+  // thread that reads ahead (core/read_ahead.h) gained nothing, 0.77 s for 0.76, and large reads
+  // and MADV_SEQUENTIAL lost: 1.2 s and 0.9 s.
   {
     ThreadPool pool(options_.threads == 0 ? DefaultThreadCount() : options_.threads);
     const InterruptGuard guard;

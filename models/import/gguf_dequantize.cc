@@ -50,9 +50,22 @@ uint32_t FiveBits(const std::byte* bits, size_t i) {
   return Nibble(bits + 4, i) | (Byte(bits + i / 8) >> (i % 8) & 1u) << 4;
 }
 
-void RowF32(const std::byte* b, float* out) { std::memcpy(out, b, sizeof(float)); }
-void RowF16(const std::byte* b, float* out) { *out = Half(b); }
-void RowBF16(const std::byte* b, float* out) { *out = BF16ToF32(HalfBits(b)); }
+// F16ToF32, with fewer branches for normal numbers.
+float Wide(uint16_t half) {
+  const uint32_t magnitude = half & 0x7fffu;
+  if (magnitude - 0x400u >= 0x7c00u - 0x400u) return F16ToF32(half);
+  return std::bit_cast<float>((half & 0x8000u) << 16 | (magnitude + (112u << 10)) << 13);
+}
+
+void RowF32(const std::byte* row, size_t cols, float* out) {
+  std::memcpy(out, row, cols * sizeof(float));
+}
+void RowF16(const std::byte* row, size_t cols, float* out) {
+  for (size_t i = 0; i < cols; ++i) out[i] = Wide(HalfBits(row + i * sizeof(uint16_t)));
+}
+void RowBF16(const std::byte* row, size_t cols, float* out) {
+  for (size_t i = 0; i < cols; ++i) out[i] = BF16ToF32(HalfBits(row + i * sizeof(uint16_t)));
+}
 
 // --- Blocks of 32: scale, minimum where there is one, quants
 // --------------------------------------
@@ -196,11 +209,9 @@ using DequantizeBlock = void (*)(const std::byte* block, float* out);
 DequantizeBlock BlockOf(GgufTensorType type) {
   switch (type) {
     case GgufTensorType::kF32:
-      return RowF32;
     case GgufTensorType::kF16:
-      return RowF16;
     case GgufTensorType::kBF16:
-      return RowBF16;
+      break;  // no blocks
     case GgufTensorType::kQ40:
       return BlockQ40;
     case GgufTensorType::kQ41:
@@ -264,6 +275,9 @@ QuantizedBlock TakeBlock(const GgufTypeInfo& info, const std::byte* b) {
 }  // namespace
 
 void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, float* out) {
+  if (type == GgufTensorType::kF32) return RowF32(row, cols, out);
+  if (type == GgufTensorType::kF16) return RowF16(row, cols, out);
+  if (type == GgufTensorType::kBF16) return RowBF16(row, cols, out);
   const GgufTypeInfo& info = *FindGgufType(static_cast<uint32_t>(type));
   const DequantizeBlock block = BlockOf(type);
   for (size_t k = 0; k < cols; k += info.block_weights, row += info.block_bytes)
