@@ -26,7 +26,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "core/in_file.h"
 #include "core/mapped_file.h"
 #include "models/checksum.h"
@@ -44,7 +43,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kModel = ".tvl", kSource = ".source", kGguf = ".gguf";
+constexpr char kModel[] = ".tvl", kSource[] = ".source";
 constexpr size_t kHashDigits = 16;
 constexpr size_t kMaxStem = 100;  // file systems allow 255 bytes for a name
 
@@ -87,6 +86,7 @@ std::string EntryName(const std::string& path) {
                                  kConversionVersion, ", types as the source");
   for (const std::string& part : GgufPartPaths(path)) absl::StrAppend(&key, "\n", FileText(part));
   std::string stem = fs::path(path).filename().string();
+  constexpr std::string_view kGguf = ".gguf";
   if (std::string_view(stem).ends_with(kGguf)) stem.resize(stem.size() - kGguf.size());
   stem.resize(std::min(stem.size(), kMaxStem));
   for (char& c : stem) {
@@ -102,9 +102,8 @@ bool IsEntryName(std::string_view name) {
   });
 }
 
-std::string InFolder(const std::string& folder, std::string_view name, std::string_view suffix) {
-  return absl::StrCat(folder, "/", absl::string_view(name.data(), name.size()),
-                      absl::string_view(suffix.data(), suffix.size()));
+std::string InFolder(const std::string& folder, const std::string& name, const char* suffix) {
+  return absl::StrCat(folder, "/", name, suffix);
 }
 
 // OK if the file is whole, as far as can be told without reading the weights.
@@ -114,16 +113,31 @@ absl::Status CheckModel(const std::string& path) {
   return TvlReader::Parse(file->bytes(), path).status();
 }
 
-// Whether the file is there. Its time becomes that of the last use, where the cache can be written.
-bool NoteUse(const std::string& record) {
-  return utimes(record.c_str(), nullptr) == 0 || errno != ENOENT;
+std::string ReadRecord(const std::string& path) {
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (!file.ok()) return "";
+  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+}
+
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  return fs::absolute(path, error).string();
+}
+
+// Whether the file is there. Where the cache can be written, its time becomes that of the last use,
+// and it names the source as that did: the file may have been moved.
+bool NoteUse(const std::string& record, const std::string& path) {
+  if (utimes(record.c_str(), nullptr) != 0 && errno == ENOENT) return false;
+  const std::string source = Absolute(path);
+  if (ReadRecord(record) == source) return true;
+  if (const auto lock = FileLock::Try(record); lock.ok()) lock->Write(source).IgnoreError();
+  return true;
 }
 
 // Makes the model's file, and removes the record again if that fails. REQUIRES: `record` is held.
 absl::Status Make(const Conversion& conversion, const std::string& path, const FileLock& record,
                   const std::string& model) {
-  std::error_code error;
-  absl::Status status = record.Write(fs::absolute(path, error).string());
+  absl::Status status = record.Write(Absolute(path));
   if (status.ok()) {
     const absl::StatusOr<std::string> summary = conversion.Write(model);
     if (summary.ok()) {
@@ -166,12 +180,6 @@ absl::Status MakeEntry(const std::string& path, const std::string& folder,
   record->Remove();
   return absl::UnavailableError(
       absl::StrCat(path, ": the file changed while it was converted; try again when it is whole"));
-}
-
-std::string ReadRecord(const std::string& path) {
-  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
-  if (!file.ok()) return "";
-  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
 }
 
 SourceState StateOf(const std::string& source, const std::string& name) {
@@ -224,9 +232,9 @@ absl::StatusOr<std::string> TvlFileOf(const std::string& path) {
   const std::string name = EntryName(path);
   const std::string model = InFolder(*folder, name, kModel);
   const std::string record = InFolder(*folder, name, kSource);
-  if (CheckModel(model).ok() && NoteUse(record)) return model;
+  if (CheckModel(model).ok() && NoteUse(record, path)) return model;
   if (absl::Status s = MakeEntry(path, *folder, name); !s.ok()) return s;
-  NoteUse(record);
+  NoteUse(record, path);
   return model;
 }
 

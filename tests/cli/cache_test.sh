@@ -45,7 +45,10 @@ again "$gguf"
 again "$scratch/elsewhere/small.gguf"
 mv "$gguf" "$scratch/small"
 again "$scratch/small"
+run $tvl cache list
+grep -qE " unchanged +$scratch/small$" "$out" || failed "expected the name of the last use"
 mv "$scratch/small" "$gguf"
+again "$gguf"
 
 # Every command; what they print names what the user named.
 run $tvl generate -m "$gguf" -n 3 --stats
@@ -225,6 +228,19 @@ run $tvl inspect "$large"
 expect_code 0
 expect_tidy
 rm -rf "$cache" "$large"
+
+# What users have in their caches was made by other versions of tvl: where the bytes change, so must kConversionVersion.
+types="F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS"
+python3 tests/support/make_gguf.py "$scratch/all.gguf" $types
+run $tvl convert "$scratch/all.gguf" "$scratch/all.tvl"
+expect_code 0
+sum() { sha256sum "$1" | head -c 16; }
+if [ "$(sum "$scratch/all.gguf")" = a42a2ac395240bf6 ]; then
+  [ "$(sum "$scratch/all.tvl")" = 09dc8dc4736a9c6b ] ||
+    failed "a conversion gives other bytes: raise kConversionVersion in tools/conversion.h, and note $(sum "$scratch/all.tvl") here"
+else
+  failed "make_gguf.py makes another file: note $(sum "$scratch/all.gguf") here, and $(sum "$scratch/all.tvl")"
+fi
 
 # Split files: the first part is named, and every part counts.
 python3 - "$scratch" <<'END'
