@@ -137,8 +137,9 @@ TEST(TilePackerTest, RoundsToF16AsF32ToF16Does) {
   }
   Packed packed(WeightType::kF16, 1, x);
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(packed.panel());
-  for (size_t k = 0; k < x.size(); ++k)
-    ASSERT_EQ(halves[TileIndexF16(0, k)], F32ToF16(x[k])) << std::bit_cast<uint32_t>(x[k]);
+  size_t k = 0;
+  while (k < x.size() && halves[TileIndexF16(0, k)] == F32ToF16(x[k])) ++k;
+  EXPECT_EQ(k, x.size()) << x[std::min(k, x.size() - 1)];
 }
 
 }  // namespace
