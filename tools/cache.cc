@@ -110,7 +110,7 @@ absl::Status RunClear(const ClearOptions& options) {
   uint64_t bytes = 0;
   size_t count = 0;
   for (const CachedModel& m : *models) {
-    const absl::Status removed = RemoveCachedModel(*folder, m.name);
+    absl::Status removed = RemoveCachedModel(*folder, m.name);
     if (absl::IsNotFound(removed)) continue;  // by somebody else
     if (absl::IsUnavailable(removed)) {
       PrintNote(absl::StrCat("tvl: ", m.name, ": left, as a process is making it\n"));
