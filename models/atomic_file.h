@@ -34,6 +34,12 @@ class AtomicFile {
   absl::Status WriteAt(uint64_t offset, std::span<const std::byte> bytes);
   // Sets the size, e.g. to end with zeros.
   absl::Status Resize(uint64_t bytes);
+  // Sets aside the space of a file of so many bytes, where the system can. ResourceExhausted where
+  // there is none.
+  absl::Status Reserve(uint64_t bytes);
+  // Has the disk begin with what was written there, where the system can, so that Commit waits for
+  // less.
+  void StartWriting(uint64_t offset, uint64_t bytes);
   absl::Status Commit();
 
  private:

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/signals.h"
 #include "models/atomic_file.h"
+#include "models/file_space.h"
 #include "models/unnamed_file.h"
 
 namespace tvl {
@@ -145,6 +146,15 @@ absl::Status AtomicFile::WriteAt(uint64_t offset, std::span<const std::byte> byt
 absl::Status AtomicFile::Resize(uint64_t bytes) {
   if (ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return Error(errno, "resize");
   return absl::OkStatus();
+}
+
+absl::Status AtomicFile::Reserve(uint64_t bytes) {
+  const int error = internal::ReserveSpace(fd_, bytes);
+  return error == 0 ? absl::OkStatus() : Error(error, "write");
+}
+
+void AtomicFile::StartWriting(uint64_t offset, uint64_t bytes) {
+  internal::StartWriting(fd_, offset, bytes);
 }
 
 absl::Status AtomicFile::Commit() {

@@ -249,6 +249,7 @@ class Session {
 };
 
 struct EngineOptions {
+  std::string name = {};            // what errors and reports call a file; empty: its path
   size_t threads = 0;               // 0: ThreadsFor(the model)
   Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
   MemoryOptions memory = {};        // how the weights come into memory
@@ -281,7 +282,8 @@ class Engine {
     if (!file.ok()) return file.status();
     std::unique_ptr<Engine> engine(new Engine);
     engine->file_ = *std::move(file);
-    if (absl::Status s = engine->Start(engine->file_->bytes(), path, options); !s.ok()) return s;
+    const std::string& name = options.name.empty() ? path : options.name;
+    if (absl::Status s = engine->Start(engine->file_->bytes(), name, options); !s.ok()) return s;
     if (engine->memory_.copied_bytes() > 0) engine->file_.reset();
     return engine;
   }

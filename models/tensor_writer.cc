@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -20,9 +19,11 @@ namespace {
 
 using format::DirectoryEntry;
 
-// Small enough that progress and interrupts are looked at a few times a second while a slow CPU
-// quantises, large enough for the file system.
-constexpr size_t kBatchBytes = size_t{1} << 20;
+// Small enough that a batch is still in the core's cache when it is hashed and written, and that
+// progress and interrupts are looked at often while a slow CPU quantises.
+constexpr size_t kBatchBytes = size_t{256} << 10;
+// The disk is to write while the CPU packs, in runs that suit it.
+constexpr uint64_t kWritebackBytes = uint64_t{8} << 20;
 // At least, so that no thread waits long for the others.
 constexpr size_t kPanelsPerThread = 4;
 
@@ -37,26 +38,50 @@ struct PanelSource {
   size_t panel;  // of the matrix
 };
 
+bool IsFiniteF16(uint16_t half) {
+  constexpr uint16_t kExponent = 0x7c00;
+  return (half & kExponent) != kExponent;
+}
+
+// Of all blocks of a packed panel, by its lines of scales and of minima.
+bool HasFiniteScales(WeightType type, size_t cols, const std::byte* panel) {
+  constexpr size_t kHalves = kLineBytes / sizeof(uint16_t);
+  const size_t lines = SuperblockLines(type) - SuperblockQuantLines(type);
+  uint16_t line[kHalves];
+  size_t bad = 0;
+  for (size_t k = 0; k < PaddedCols(type, cols); k += kSuperblock) {
+    const std::byte* scales = panel + TileIndexScale(type, 0, k) * sizeof(uint16_t);
+    for (size_t i = 0; i < lines; ++i) {
+      std::memcpy(line, scales + i * kLineBytes, kLineBytes);
+      for (const uint16_t half : line) bad += !IsFiniteF16(half);
+    }
+  }
+  return bad == 0;
+}
+
 // A damaged source's scales are found here, where all of it is read.
 absl::Status PackSourceBlocks(const PanelSource& source, WeightType type, std::byte* out) {
   const MatrixSource& m = *source.matrix->source;
   const size_t first = source.panel * kPanelRows;
-  absl::Status status;
-  const auto block = [&](size_t r, size_t b) {
-    const size_t row = m.SourceRow(first + r);
-    const QuantizedBlock taken = m.block(row, b);
-    for (const uint16_t half : {taken.scale, taken.minimum}) {
-      if (std::isfinite(F16ToF32(half)) || !status.ok()) continue;
-      status = absl::DataLossError(absl::StrCat(
-          "tensor ", source.matrix->name, ", row ", row, ", column ", b * kQuantBlock,
-          ": expected a block with a finite scale and minimum, found ", F16ToF32(half)));
-    }
-    return taken;
-  };
   // Whole panels of padding end a pair.
   const size_t rows = first < m.rows ? std::min(kPanelRows, m.rows - first) : 0;
+  size_t source_rows[kPanelRows];
+  for (size_t r = 0; r < rows; ++r) source_rows[r] = m.SourceRow(first + r);
+  const auto block = [&](size_t r, size_t b) { return m.block(source_rows[r], b); };
   PackBlocks(type, rows, m.cols, block, out);
-  return status;
+  if (HasFiniteScales(type, m.cols, out)) return absl::OkStatus();
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t k = 0; k < m.cols; k += kQuantBlock) {
+      const QuantizedBlock taken = block(r, k / kQuantBlock);
+      for (const uint16_t half : {taken.scale, taken.minimum}) {
+        if (IsFiniteF16(half)) continue;
+        return absl::DataLossError(absl::StrCat(
+            "tensor ", source.matrix->name, ", row ", source_rows[r], ", column ", k,
+            ": expected a block with a finite scale and minimum, found ", F16ToF32(half)));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 // `decoded` has room for 16 rows where the source decodes, and is null elsewhere. `loss` may be
@@ -116,37 +141,45 @@ absl::Status TensorWriter::WriteMatrices(const TensorSource& tensor, const Direc
   const size_t panels = entry.bytes / panel_bytes;
   const size_t batch =
       std::min(panels, std::max(kBatchBytes / panel_bytes, kPanelsPerThread * pool_->threads()));
-  if (batch_.size() < batch * panel_bytes) {
-    batch_ = {};  // first, so that there are never two
-    batch_ = AlignedBuffer<std::byte>(batch * panel_bytes);
+  for (AlignedBuffer<std::byte>& buffer : batches_) {
+    if (buffer.size() >= batch * panel_bytes) continue;
+    buffer = {};  // first, so that there are never two
+    buffer = AlignedBuffer<std::byte>(batch * panel_bytes);
   }
   for (const TensorSource::Matrix& m : tensor.matrices) {
     if (m.source->data != nullptr) continue;
     for (std::vector<float>& rows : decoded_) rows.resize(kPanelRows * entry.cols);
   }
+  std::span<const std::byte> packed;
   for (size_t begin = 0; begin < panels; begin += batch) {
     const size_t count = std::min(batch, panels - begin);
-    if (absl::Status s = PackBatch(tensor, type, begin, count, losses); !s.ok()) return s;
-    if (absl::Status s = Append(batch_.span().first(count * panel_bytes)); !s.ok()) return s;
+    const std::span<std::byte> out = batches_[0].span().first(count * panel_bytes);
+    if (absl::Status s = PackBatch(tensor, type, begin, packed, out, losses); !s.ok()) return s;
+    std::swap(batches_[0], batches_[1]);
+    packed = out;
   }
-  return absl::OkStatus();
+  return Append(packed);
 }
 
 absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type, size_t begin,
-                                     size_t count, std::span<SquaredLoss> losses) {
+                                     std::span<const std::byte> before, std::span<std::byte> out,
+                                     std::span<SquaredLoss> losses) {
   const size_t panel_bytes = PanelBytes(type, tensor.matrices[0].source->cols);
+  const size_t count = out.size() / panel_bytes;
+  absl::Status appended;
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   size_t failed = std::numeric_limits<size_t>::max();
   absl::Status status;
   std::vector<SquaredLoss> panel_losses(losses.empty() ? 0 : count);
   pool_->Run([&](const ThreadPool::Worker& worker) {
+    if (worker.index() == 0) appended = Append(before);
     float* const decoded = decoded_[worker.index()].data();
     // In increasing order, so that every panel before one that fails is packed as well: the first
     // failure is the same however the threads run.
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
       absl::Status packed =
-          Pack(PanelSource(tensor, begin + i), type, decoded, batch_.data() + i * panel_bytes,
+          Pack(PanelSource(tensor, begin + i), type, decoded, out.data() + i * panel_bytes,
                losses.empty() ? nullptr : &panel_losses[i]);
       if (packed.ok()) continue;
       const std::lock_guard<std::mutex> lock(mutex);
@@ -157,6 +190,7 @@ absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type
       return;
     }
   });
+  if (!appended.ok()) return appended;
   // In the order of the file, so that the sums do not depend on the threads either.
   for (size_t i = 0; i < panel_losses.size(); ++i) {
     const PanelSource panel(tensor, begin + i);
@@ -166,10 +200,15 @@ absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type
 }
 
 absl::Status TensorWriter::Append(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return absl::OkStatus();
   hash_.Update(bytes);
   if (absl::Status s = file_->WriteAt(offset_, bytes); !s.ok()) return s;
   offset_ += bytes.size();
   done_ += bytes.size();
+  if (offset_ - writing_ >= kWritebackBytes) {
+    file_->StartWriting(writing_, offset_ - writing_);
+    writing_ = offset_;
+  }
   if (progress_ && !progress_(done_)) return absl::CancelledError("the writing was stopped");
   return absl::OkStatus();
 }

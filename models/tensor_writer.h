@@ -54,7 +54,9 @@ class TensorWriter {
   absl::Status WriteVector(const TensorSource& tensor, const format::DirectoryEntry& entry);
   absl::Status WriteMatrices(const TensorSource& tensor, const format::DirectoryEntry& entry,
                              std::span<SquaredLoss> losses);
-  absl::Status PackBatch(const TensorSource& tensor, WeightType type, size_t begin, size_t count,
+  // Appends `before` and, meanwhile, packs the panels from `begin` on into `out`.
+  absl::Status PackBatch(const TensorSource& tensor, WeightType type, size_t begin,
+                         std::span<const std::byte> before, std::span<std::byte> out,
                          std::span<SquaredLoss> losses);
   absl::Status Append(std::span<const std::byte> bytes);
 
@@ -62,9 +64,11 @@ class TensorWriter {
   ThreadPool* const pool_;
   const Progress progress_;
   uint64_t done_ = 0;
-  uint64_t offset_ = 0;  // in the file, of what comes next
+  uint64_t offset_ = 0;   // in the file, of what comes next
+  uint64_t writing_ = 0;  // what is before this the disk has been told to write
   Xxh3Stream hash_;
-  AlignedBuffer<std::byte> batch_;           // (panels of a batch, panel bytes)
+  // (panels of a batch, panel bytes) each: what is packed, and what was and is appended.
+  AlignedBuffer<std::byte> batches_[2];
   std::vector<std::vector<float>> decoded_;  // per thread (16, cols): rows that are not f32
 };
 

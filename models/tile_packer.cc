@@ -1,8 +1,10 @@
 #include "models/tile_packer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 #include "core/bfloat16.h"
 #include "core/float16.h"
@@ -10,29 +12,70 @@
 namespace tvl {
 namespace {
 
-// The 32 weights that begin at input k: by quads, which lie side by side. (One by one they took
-// three times as long.)
-void StoreBlock(WeightType type, const QuantizedBlock& block, size_t row, size_t k,
-                std::byte* panel) {
+// Blocks of a row that are taken at a time. One at a time, the 16 rows are as many streams, more
+// than prefetchers follow: blocks of Q8_0 took 20 ns each on a Xeon, and 13 ns so.
+constexpr size_t kRun = 32;
+
+// The blocks from b on, run[r][i] being block b + i of row r: line by line, each of 16 quads. (Row
+// by row, the stores were 64 bytes apart.)
+void StoreRun(WeightType type, const QuantizedBlock (&run)[kPanelRows][kRun], size_t b,
+              size_t count, std::byte* panel) {
   constexpr size_t kQuad = 4;
-  const auto quad = [&](size_t i) {
-    uint32_t quants;
-    std::memcpy(&quants, block.quants + i, kQuad);
-    return quants;
-  };
-  if (type == WeightType::kQ8) {
-    for (size_t i = 0; i < kQuantBlock; i += kQuad)
-      std::memcpy(panel + TileByteQ8(row, k + i), block.quants + i, kQuad);
-  } else {
-    for (size_t i = 0; i < kQuantBlock; i += 2 * kQuad) {
-      static_assert(!IsHighNibble(0) && IsHighNibble(kQuad));
-      const uint32_t both = quad(i) | quad(i + kQuad) << 4;
-      std::memcpy(panel + TileByteQ4(type, row, k + i), &both, kQuad);
+  uint32_t line[kPanelRows];
+  for (size_t i = 0; i < count; ++i) {
+    const auto quad = [&](size_t row, size_t at) {
+      uint32_t quants;
+      std::memcpy(&quants, run[row][i].quants + at, kQuad);
+      return quants;
+    };
+    const size_t k = (b + i) * kQuantBlock;
+    if (type == WeightType::kQ8) {
+      for (size_t at = 0; at < kQuantBlock; at += kQuad) {
+        for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, at);
+        std::memcpy(panel + TileByteQ8(0, k + at), line, kLineBytes);
+      }
+    } else {
+      for (size_t at = 0; at < kQuantBlock; at += 2 * kQuad) {
+        static_assert(!IsHighNibble(0) && IsHighNibble(kQuad));
+        for (size_t r = 0; r < kPanelRows; ++r) line[r] = quad(r, at) | quad(r, at + kQuad) << 4;
+        std::memcpy(panel + TileByteQ4(type, 0, k + at), line, kLineBytes);
+      }
+    }
+    uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      halves[TileIndexScale(type, r, k)] = run[r][i].scale;
+      if (type == WeightType::kQ4M) halves[TileIndexMinimum(r, k)] = run[r][i].minimum;
     }
   }
-  uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
-  halves[TileIndexScale(type, row, k)] = block.scale;
-  if (type == WeightType::kQ4M) halves[TileIndexMinimum(row, k)] = block.minimum;
+}
+
+// F32ToF16, with fewer branches for what becomes a normal number.
+uint16_t ToF16(float x) {
+  constexpr uint32_t kSmallest = 0x38800000, kInfinite = 0x477ff000;  // 2^-14, 65520
+  const uint32_t bits = std::bit_cast<uint32_t>(x), magnitude = bits & 0x7fffffffu;
+  if (magnitude - kSmallest >= kInfinite - kSmallest) return F32ToF16(x);
+  const uint32_t rounded = (magnitude + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000u) | (rounded - (112u << 10)));
+}
+
+// By squares of so many inputs: a row's are read together, and lines are written whole.
+template <typename T, typename Convert, typename Index>
+void PackFloats(const float* const* rows, size_t cols, Convert&& convert, Index&& index,
+                std::byte* out) {
+  constexpr size_t kInputs = 16;
+  T square[kPanelRows][kInputs] = {};
+  const size_t padded = RoundUp(cols, kDotChains);
+  T* const elements = reinterpret_cast<T*>(out);
+  for (size_t k = 0; k < padded; k += kInputs) {
+    const size_t given = k < cols ? std::min(kInputs, cols - k) : 0;
+    for (size_t r = 0; r < kPanelRows && rows[r] != nullptr; ++r) {
+      for (size_t i = 0; i < given; ++i) square[r][i] = convert(rows[r][k + i]);
+      for (size_t i = given; i < kInputs; ++i) square[r][i] = 0;
+    }
+    for (size_t i = 0; i < std::min(kInputs, padded - k); ++i) {
+      for (size_t r = 0; r < kPanelRows; ++r) elements[index(r, k + i)] = square[r][i];
+    }
+  }
 }
 
 }  // namespace
@@ -40,11 +83,21 @@ void StoreBlock(WeightType type, const QuantizedBlock& block, size_t row, size_t
 void PackBlocks(WeightType type, size_t rows, size_t cols,
                 const std::function<QuantizedBlock(size_t r, size_t b)>& block, std::byte* out) {
   const QuantizedBlock padding = QuantizeBlock(type, nullptr, 0);
-  for (size_t r = 0; r < kPanelRows; ++r) {
-    for (size_t k = 0; k < PaddedCols(type, cols); k += kQuantBlock) {
-      const bool beyond = r >= rows || k >= cols;
-      StoreBlock(type, beyond ? padding : block(r, k / kQuantBlock), r, k, out);
+  QuantizedBlock run[kPanelRows][kRun];
+  const size_t blocks = PaddedCols(type, cols) / kQuantBlock;
+  for (size_t b = 0; b < blocks; b += kRun) {
+    const size_t count = std::min(kRun, blocks - b);
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      for (size_t i = 0; i < count; ++i) {
+        if (r >= rows || (b + i) * kQuantBlock >= cols) {
+          run[r][i] = padding;
+        } else {
+          // In place: a copy would load what a moment ago was stored in other pieces, and wait.
+          new (&run[r][i]) QuantizedBlock(block(r, b + i));
+        }
+      }
     }
+    StoreRun(type, run, b, count, out);
   }
 }
 
@@ -57,17 +110,18 @@ void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte
     };
     return PackBlocks(type, count, cols, quantize, out);
   }
-  std::memset(out, 0, PanelBytes(type, cols));
-  float* singles = reinterpret_cast<float*>(out);
-  uint16_t* halves = reinterpret_cast<uint16_t*>(out);
-  for (size_t r = 0; r < kPanelRows && rows[r] != nullptr; ++r) {
-    const float* row = rows[r];
-    for (size_t k = 0; k < cols; ++k) {
-      if (type == WeightType::kF32) singles[TileIndexF32(r, k)] = row[k];
-      if (type == WeightType::kF16) halves[TileIndexF16(r, k)] = F32ToF16(row[k]);
-      if (type == WeightType::kBF16) halves[TileIndexBF16(r, k)] = F32ToBF16(row[k]);
-    }
-  }
+  // Lambdas, which are inlined.
+  if (type == WeightType::kF32)
+    return PackFloats<float>(
+        rows, cols, [](float x) { return x; },
+        [](size_t r, size_t k) { return TileIndexF32(r, k); }, out);
+  if (type == WeightType::kF16)
+    return PackFloats<uint16_t>(
+        rows, cols, [](float x) { return ToF16(x); },
+        [](size_t r, size_t k) { return TileIndexF16(r, k); }, out);
+  PackFloats<uint16_t>(
+      rows, cols, [](float x) { return F32ToBF16(x); },
+      [](size_t r, size_t k) { return TileIndexBF16(r, k); }, out);
 }
 
 }  // namespace tvl

@@ -2,6 +2,7 @@
 #include "models/tile_packer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -22,14 +23,20 @@ constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172};
 
 // `rows` rows of `cols` numbers, packed into memory that was poisoned.
 struct Packed {
-  Packed(WeightType type, size_t rows, size_t cols)
-      : x(rows * cols), lines(PanelLines(type, cols)) {
-    testing::Random random(cols);
-    testing::FillWith(testing::Fill::kNormal, random, x);
+  Packed(WeightType type, size_t rows, size_t cols) : Packed(type, rows, Normal(rows, cols)) {}
+  Packed(WeightType type, size_t rows, const std::vector<float>& numbers)
+      : x(numbers), lines(PanelLines(type, numbers.size() / rows)) {
+    const size_t cols = x.size() / rows;
     const float* pointers[kPanelRows] = {};
     for (size_t r = 0; r < rows; ++r) pointers[r] = &x[r * cols];
     std::fill(lines.begin(), lines.end(), Line{});
     PackPanel(type, pointers, cols, panel());
+  }
+  static std::vector<float> Normal(size_t rows, size_t cols) {
+    std::vector<float> numbers(rows * cols);
+    testing::Random random(cols);
+    testing::FillWith(testing::Fill::kNormal, random, numbers);
+    return numbers;
   }
   struct alignas(kLineBytes) Line {
     Line() { std::fill(std::begin(bytes), std::end(bytes), std::byte{0xee}); }
@@ -112,6 +119,27 @@ TEST(TilePackerTest, QuantizedPadding) {
       }
     }
   }
+}
+
+// Every f16 number, the middles between two, and what lies beside either, of both signs.
+TEST(TilePackerTest, RoundsToF16AsF32ToF16Does) {
+  std::vector<float> x;
+  for (uint32_t half = 0; half <= 0x7fff; ++half) {
+    const float at = F16ToF32(static_cast<uint16_t>(half));
+    const float next = half + 1 == 0x7c00 ? 65536.0f : F16ToF32(static_cast<uint16_t>(half + 1));
+    for (const float number : {at, at + (next - at) / 2}) {
+      const uint32_t bits = std::bit_cast<uint32_t>(number);
+      for (const uint32_t near : {bits - 1, bits, bits + 1}) {
+        x.push_back(std::bit_cast<float>(near));
+        x.push_back(std::bit_cast<float>(near ^ 0x80000000u));
+      }
+    }
+  }
+  Packed packed(WeightType::kF16, 1, x);
+  const uint16_t* halves = reinterpret_cast<const uint16_t*>(packed.panel());
+  size_t k = 0;
+  while (k < x.size() && halves[TileIndexF16(0, k)] == F32ToF16(x[k])) ++k;
+  EXPECT_EQ(k, x.size()) << x[std::min(k, x.size() - 1)];
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Structures of the .tvl file, as specified in models/TVL_FORMAT.md. Private to the reader and the
-// writer.
+// writer, but for the version.
 #ifndef TVL_MODELS_TVL_FORMAT_H_
 #define TVL_MODELS_TVL_FORMAT_H_
 

@@ -181,6 +181,8 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
 
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
   if (!file.ok()) return file.status();
+  // A disk without room is found before minutes are spent.
+  if (absl::Status s = file->Reserve(header.file_size); !s.ok()) return s;
   ThreadPool calling_thread(1);
   TensorWriter::Progress progress;
   if (options.progress)

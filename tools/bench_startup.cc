@@ -21,6 +21,7 @@
 #include "core/token.h"
 #include "samplers/greedy.h"
 #include "tools/model.h"
+#include "tools/model_cache.h"
 #include "tools/output.h"
 #include "tools/percentile.h"
 #include "tools/progress.h"
@@ -55,7 +56,8 @@ double Median(const std::vector<double>& values) { return Percentile(values, 0.5
 
 class StartupBenchmark {
  public:
-  explicit StartupBenchmark(const StartupOptions& options) : options_(options) {}
+  StartupBenchmark(const StartupOptions& options, const std::string& file)
+      : options_(options), file_(file) {}
 
   // Nothing may have the file mapped, or the system does not drop it.
   absl::Status Round(bool read_first) {
@@ -100,9 +102,9 @@ class StartupBenchmark {
 
   template <typename Measure>
   absl::Status Cold(Measure&& measure) {
-    if (absl::Status s = DropCachedPages(options_.model); !s.ok()) return s;
+    if (absl::Status s = DropCachedPages(file_); !s.ok()) return s;
     {
-      const absl::StatusOr<MappedFile> file = MappedFile::Open(options_.model);
+      const absl::StatusOr<MappedFile> file = MappedFile::Open(file_);
       if (!file.ok()) return file.status();
       kept_ = std::max<uint64_t>(kept_, ResidentBytes(file->bytes()));
     }
@@ -112,22 +114,22 @@ class StartupBenchmark {
   absl::Status Read(std::vector<double>* seconds) const {
     std::vector<char> buffer(size_t{1} << 20);
     const Stopwatch watch;
-    const int fd = open(options_.model.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", options_.model));
+    const int fd = open(file_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", file_));
     ssize_t got = 0;
     do {
       got = read(fd, buffer.data(), buffer.size());
     } while (got > 0);
     const int error = got < 0 ? errno : 0;
     close(fd);
-    if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", options_.model));
+    if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", file_));
     seconds->push_back(watch.seconds());
     return absl::OkStatus();
   }
 
   absl::Status PageIn(std::vector<double>* seconds) const {
     const Stopwatch watch;
-    const absl::StatusOr<MappedFile> file = MappedFile::Open(options_.model);
+    const absl::StatusOr<MappedFile> file = MappedFile::Open(file_);
     if (!file.ok()) return file.status();
     if (absl::Status s = ReadAhead::Now({file->bytes()}); !s.ok()) return s;
     seconds->push_back(watch.seconds());
@@ -138,7 +140,7 @@ class StartupBenchmark {
   // more tokens.
   absl::Status Start(State* state, Steady* steady) {
     const Stopwatch watch;
-    auto engine = Engine<SelectedKernel>::Open(options_.model, options_.engine);
+    auto engine = OpenModel<SelectedKernel>(options_.model, options_.engine);
     if (!engine.ok()) return engine.status();
     if ((*engine)->reader().has_tokenizer()) {
       if (auto tokenizer = OpenTokenizer((*engine)->reader()); !tokenizer.ok())
@@ -178,6 +180,7 @@ class StartupBenchmark {
   }
 
   const StartupOptions& options_;
+  const std::string file_;  // a .tvl file
   State warm_ = {"warm", {}, {}, {}, {}, {}};
   State cold_ = {"cold", {}, {}, {}, {}, {}};
   Steady steady_;
@@ -196,7 +199,9 @@ absl::Status RunStartup(const StartupOptions& options) {
         "--startup: expected a file that can be dropped from memory, found the embedded model; "
         "name one with --model");
   }
-  StartupBenchmark benchmark(options);
+  const absl::StatusOr<std::string> file = TvlFileOf(options.model);
+  if (!file.ok()) return file.status();
+  StartupBenchmark benchmark(options, *file);
   {
     Progress progress("measuring");
     for (uint64_t round = 0; round < options.rounds; ++round) {

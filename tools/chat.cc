@@ -312,9 +312,9 @@ void AddChat(CLI::App& app, Action* action) {
       "the context is full, the oldest exchanges are left out.\n"
       "\n"
       "Examples:\n"
-      "  tvl chat -m tinyllama-1.1b-chat.tvl --temperature 0.7 --top-p 0.9\n"
-      "  tvl chat -m tinyllama-1.1b-chat.tvl --system \"Answer in one sentence.\" --stats\n"
-      "  echo \"What is a cache line?\" | tvl chat -m tinyllama-1.1b-chat.tvl\n"
+      "  tvl chat -m tinyllama-1.1b-chat.Q4_0.gguf --temperature 0.7 --top-p 0.9\n"
+      "  tvl chat -m tinyllama-1.1b-chat.Q4_0.gguf --system \"Answer in one sentence.\" --stats\n"
+      "  echo \"What is a cache line?\" | tvl chat -m tinyllama-1.1b-chat.Q4_0.gguf\n"
       "  tvl chat        the model inside this program goes on with your stories");
   AddModel(*sub, &options->model);
   sub->add_option("--system", options->system, "What the model is to be told first")

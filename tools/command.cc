@@ -69,7 +69,8 @@ CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* p
 }
 
 void AddModel(CLI::App& app, std::string* path) {
-  AddFileName(app, "-m,--model", path, "A .tvl file (default: the model inside this program)");
+  AddFileName(app, "-m,--model", path,
+              "A .tvl or GGUF file (default: the model inside this program)");
 }
 
 void AddThreads(CLI::App& app, uint64_t* threads) {

@@ -24,6 +24,7 @@ inline constexpr char kCannotPin[] =
 
 // Each adds its subcommand, which sets `action` when it is the one that was asked for.
 void AddBench(CLI::App& app, Action* action);
+void AddCache(CLI::App& app, Action* action);
 void AddChat(CLI::App& app, Action* action);
 void AddConvert(CLI::App& app, Action* action);
 void AddFingerprint(CLI::App& app, Action* action);

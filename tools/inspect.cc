@@ -23,6 +23,7 @@
 #include "models/engine.h"
 #include "models/tvl_reader.h"
 #include "tools/command.h"
+#include "tools/model_cache.h"
 #include "tools/output.h"
 #include "tools/read_bandwidth.h"
 #include "tools/units.h"
@@ -237,12 +238,16 @@ void DescribeResidency(const TvlReader& reader, std::string* out) {
 
 absl::Status Run(const Options& options) {
   const std::string& path = options.path;
-  absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  const absl::StatusOr<std::string> tvl_file = TvlFileOf(path);
+  if (!tvl_file.ok()) return tvl_file.status();
+  absl::StatusOr<MappedFile> file = MappedFile::Open(*tvl_file);
   if (!file.ok()) return file.status();
   absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
   if (!reader.ok()) return reader.status();
-  std::string out = absl::StrCat(path, ": ", FormatBytes(file->bytes().size()), ", .tvl version ",
-                                 reader->major(), ".", reader->minor(), "\n");
+  std::string out =
+      absl::StrCat(path, ": ", *tvl_file == path ? "" : absl::StrCat("as ", *tvl_file, ", "),
+                   FormatBytes(file->bytes().size()), ", .tvl version ", reader->major(), ".",
+                   reader->minor(), "\n");
   DescribeConfig(reader->config(), &out);
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);
@@ -257,7 +262,7 @@ absl::Status Run(const Options& options) {
 void AddInspect(CLI::App& app, Action* action) {
   auto options = std::make_shared<Options>();
   CLI::App* sub =
-      app.add_subcommand("inspect", "Show what a .tvl file holds and what running it takes");
+      app.add_subcommand("inspect", "Show what a model holds and what running it takes");
   sub->footer(
       "Reads the directory, not the weights: it takes no time, however large the file is. "
       "--predict "
@@ -266,13 +271,17 @@ void AddInspect(CLI::App& app, Action* action) {
       "other things that of\n"
       "small ones.\n"
       "\n"
+      "Of a GGUF file it shows the .tvl file that it is converted to when first used, which is "
+      "here if "
+      "need be.\n"
+      "\n"
       "--residency tells for each part of the file how much of it is in memory, that is in the "
       "system's page cache. Where\n"
       "the file is not the user's, Linux says that all of it is.\n"
       "\n"
       "Example:\n"
       "  tvl inspect stories15M.tvl");
-  AddFileName(*sub, "MODEL", &options->path, "A .tvl file")->required()->type_name("");
+  AddFileName(*sub, "MODEL", &options->path, "A .tvl or GGUF file")->required()->type_name("");
   sub->add_flag("--predict", options->predict,
                 "Estimate this machine's tokens per second and the memory that a run will need");
   sub->add_flag("--residency", options->residency,

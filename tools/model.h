@@ -17,17 +17,22 @@
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tvl_reader.h"
+#include "tools/model_cache.h"
 
 namespace tvl {
 
 inline constexpr char kEmbeddedModelName[] = "the embedded model";
 
-// The model in the file `path`, or the embedded one if that is empty.
+// The model in the file `path`, a .tvl or a GGUF file (tools/model_cache.h), or the embedded one if
+// that is empty. Errors and reports name `path`.
 template <Kernel K>
 absl::StatusOr<std::unique_ptr<Engine<K>>> OpenModel(const std::string& path,
-                                                     const EngineOptions& options) {
+                                                     EngineOptions options) {
   if (path.empty()) return Engine<K>::FromBytes(EmbeddedModel(), kEmbeddedModelName, options);
-  return Engine<K>::Open(path, options);
+  const absl::StatusOr<std::string> file = TvlFileOf(path);
+  if (!file.ok()) return file.status();
+  options.name = path;
+  return Engine<K>::Open(*file, options);
 }
 
 // FailedPrecondition if the file carries none.

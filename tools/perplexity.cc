@@ -179,7 +179,7 @@ void AddPerplexity(CLI::App& app, Action* action) {
       ->required()
       ->type_name("TEXT");
   AddFileName(*sub, "--against", &options->against,
-              "Another .tvl file with the same vocabulary, such as the one with all bits");
+              "Another .tvl or GGUF file with the same vocabulary, such as the one with all bits");
   AddCount(*sub, "--context", 2, kMaxPositions, &options->context,
            "Tokens in a window (default: the model's context)");
   AddThreads(*sub, &options->threads);

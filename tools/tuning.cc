@@ -3,13 +3,11 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +16,7 @@
 #include "core/mapped_file.h"
 #include "models/atomic_file.h"
 #include "nlohmann/json.hpp"
+#include "tools/cache_folder.h"
 #include "tools/machine.h"
 
 namespace tvl {
@@ -83,12 +82,6 @@ absl::StatusOr<std::vector<Entry>> Read(const std::string& path) {
   return entries;
 }
 
-// From the environment; empty if it is not set or not a path that means the same everywhere.
-std::string FolderFrom(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && value[0] == '/' ? value : "";
-}
-
 }  // namespace
 
 TuningKey TuningKeyFor(const std::string& backend, uint64_t bytes_per_token) {
@@ -98,16 +91,9 @@ TuningKey TuningKeyFor(const std::string& backend, uint64_t bytes_per_token) {
 }
 
 absl::StatusOr<std::string> TuningPath() {
-  std::string folder = FolderFrom("XDG_CACHE_HOME");
-  if (folder.empty()) {
-    const std::string home = FolderFrom("HOME");
-    if (home.empty()) {
-      return absl::FailedPreconditionError(
-          "neither XDG_CACHE_HOME nor HOME names a folder to keep the tuning in");
-    }
-    folder = CacheFolderOf(home);
-  }
-  return folder + "/tvl/tuning.json";
+  const absl::StatusOr<std::string> folder = CacheFolder("the tuning");
+  if (!folder.ok()) return folder.status();
+  return *folder + "/tuning.json";
 }
 
 absl::StatusOr<Tuning> FindTuning(const std::string& backend, uint64_t bytes_per_token) {
@@ -126,13 +112,8 @@ absl::StatusOr<Tuning> FindTuning(const std::string& backend, uint64_t bytes_per
 absl::StatusOr<std::string> SaveTuning(const TuningKey& key, const Tuning& tuning) {
   const absl::StatusOr<std::string> path = TuningPath();
   if (!path.ok()) return path.status();
-  const std::filesystem::path folder = std::filesystem::path(*path).parent_path();
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot make the folder ", folder.string(), ": ", error.message()));
-  }
+  const std::string folder = std::filesystem::path(*path).parent_path().string();
+  if (absl::Status s = MakeCacheFolder(folder); !s.ok()) return s;
   std::vector<Entry> entries = {{key, tuning}};
   if (const auto before = Read(*path); before.ok()) {
     for (const Entry& entry : *before) {

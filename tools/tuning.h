@@ -30,8 +30,7 @@ struct TuningKey {
 // The key on this machine.
 TuningKey TuningKeyFor(const std::string& backend, uint64_t bytes_per_token);
 
-// $XDG_CACHE_HOME/tvl/tuning.json, or else in the system's cache folder below $HOME.
-// FailedPrecondition if neither names a folder.
+// tuning.json in the CacheFolder. FailedPrecondition if there is none.
 absl::StatusOr<std::string> TuningPath();
 
 // What the file says of a model on this machine. NotFound if there is no file or it does not speak

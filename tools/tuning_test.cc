@@ -23,6 +23,7 @@ class TuningTest : public ::testing::Test {
     folder_ = fs::path(::testing::TempDir()) /
               ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(folder_);
+    unsetenv("TVL_CACHE_DIR");
     setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
   }
 
@@ -130,6 +131,9 @@ TEST_F(TuningTest, WhereItIs) {
     setenv("XDG_CACHE_HOME", none, 1);
     EXPECT_EQ(*TuningPath(), CacheFolderOf("/home/x") + "/tvl/tuning.json");
   }
+  setenv("TVL_CACHE_DIR", "elsewhere", 1);
+  EXPECT_EQ(*TuningPath(), "elsewhere/tuning.json");
+  setenv("TVL_CACHE_DIR", "", 1);
   unsetenv("HOME");
   EXPECT_TRUE(absl::IsFailedPrecondition(TuningPath().status()));
   EXPECT_TRUE(absl::IsNotFound(FindTuning("b", 1000).status()));

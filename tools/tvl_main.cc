@@ -68,16 +68,22 @@ std::string CommandNames(CLI::App& app) {
   return absl::StrCat(absl::StrJoin(names, ", "), " or ", last);
 }
 
+// What the commands on the command line did not take.
+void AddRemaining(const CLI::App& app, std::vector<std::string>* extras) {
+  for (const CLI::App* sub : app.get_subcommands()) {
+    const std::vector<std::string> more = sub->remaining();
+    extras->insert(extras->end(), more.begin(), more.end());
+    AddRemaining(*sub, extras);
+  }
+}
+
 // What no option and no command took, in its order; CLI11's own message has it backwards.
 std::string Unexpected(CLI::App& app) {
   std::vector<std::string> extras = app.remaining();
   if (!extras.empty() && extras.front().compare(0, 1, "-") != 0) {
     return absl::StrCat("there is no command ", extras.front(), "; expected ", CommandNames(app));
   }
-  for (const CLI::App* sub : app.get_subcommands()) {
-    const std::vector<std::string> more = sub->remaining();
-    extras.insert(extras.end(), more.begin(), more.end());
-  }
+  AddRemaining(app, &extras);
   return absl::StrCat("unexpected argument", extras.size() == 1 ? "" : "s", ": ",
                       absl::StrJoin(extras, " "));
 }
@@ -95,7 +101,10 @@ std::string WrongCount(const CLI::ArgumentMismatch& error) {
 
 int UsageError(const CLI::App& app, const std::string& sentence) {
   std::string command = "tvl";
-  for (const CLI::App* sub : app.get_subcommands()) absl::StrAppend(&command, " ", sub->get_name());
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    absl::StrAppend(&command, " ", at->get_name());
+  }
   return Fail(kExitUsage, absl::StrCat(sentence, " (see '", command, " --help')"));
 }
 
@@ -132,6 +141,7 @@ int Main(int argc, char** argv) {
       "  tvl generate                                 a story by the model inside this program\n"
       "  tvl generate -p \"Lily and Tom\" --temperature 0.8 --seed 7\n"
       "  tvl chat                                     the same by turns, with you\n"
+      "  tvl generate -m llama-3.2-1b-q4_0.gguf      by another, converted when first used\n"
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin\n"
       "  tvl generate -m stories15M.tvl --stats\n"
       "  tvl bench -m stories15M.tvl                  how fast it runs here\n"
@@ -147,6 +157,7 @@ int Main(int argc, char** argv) {
   AddTokenize(app, &action);
   AddPerplexity(app, &action);
   AddBench(app, &action);
+  AddCache(app, &action);
   RefuseValuesOfFlags(app);
   try {
     app.parse(argc, argv);

@@ -10,6 +10,7 @@
 #include "core/mapped_file.h"
 #include "models/tvl_reader.h"
 #include "tools/command.h"
+#include "tools/model_cache.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 #include "tools/units.h"
@@ -18,7 +19,10 @@ namespace tvl {
 namespace {
 
 absl::Status Run(const std::string& path) {
-  absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  const absl::StatusOr<std::string> tvl_file = TvlFileOf(path);
+  if (!tvl_file.ok()) return tvl_file.status();
+  const bool cached = *tvl_file != path;
+  absl::StatusOr<MappedFile> file = MappedFile::Open(*tvl_file);
   if (!file.ok()) return file.status();
   absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
   if (!reader.ok()) return reader.status();
@@ -41,14 +45,21 @@ absl::Status Run(const std::string& path) {
       done += tensor.data.size();
     }
   }
-  if (damages.size() == 1) return damages.front();
+  // What was converted can be converted again.
+  const std::string hint =
+      !cached ? "" : absl::StrCat("; remove ", *tvl_file, " and it is made anew");
+  if (damages.size() == 1) {
+    return absl::Status(damages.front().code(), absl::StrCat(damages.front().message(), hint));
+  }
   if (!damages.empty()) {
     for (const absl::Status& damage : damages) {
       PrintNote(absl::StrCat("tvl: ", damage.message(), "\n"));
     }
-    return absl::DataLossError(absl::StrCat(path, ": damaged in ", damages.size(), " places"));
+    return absl::DataLossError(
+        absl::StrCat(path, ": damaged in ", damages.size(), " places", hint));
   }
-  return Print(absl::StrCat("OK ", path, ": ", tensors.size(), " tensors",
+  return Print(absl::StrCat("OK ", path, cached ? absl::StrCat(", as ", *tvl_file) : "", ": ",
+                            tensors.size(), " tensors",
                             reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer", ", ",
                             FormatBytes(total), "\n"));
 }
@@ -57,13 +68,16 @@ absl::Status Run(const std::string& path) {
 
 void AddVerify(CLI::App& app, Action* action) {
   auto path = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("verify", "Check a .tvl file against its checksums");
+  CLI::App* sub = app.add_subcommand("verify", "Check a model against its checksums");
   sub->footer(
-      "Reads all of the file. Names everything that is damaged and exits with 1 if there is any.\n"
+      "Reads all of the file. Names everything that is damaged and exits with 1 if there is any. "
+      "Of a GGUF file, "
+      "which has no\n"
+      "checksums, it checks the .tvl file that it is converted to when first used.\n"
       "\n"
       "Example:\n"
       "  tvl verify stories15M.tvl");
-  AddFileName(*sub, "MODEL", path.get(), "A .tvl file")->required()->type_name("");
+  AddFileName(*sub, "MODEL", path.get(), "A .tvl or GGUF file")->required()->type_name("");
   sub->callback([path, action] { *action = [path] { return Run(*path); }; });
 }
 

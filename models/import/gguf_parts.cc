@@ -1,12 +1,15 @@
 #include "models/import/gguf_parts.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "core/in_file.h"
 
 namespace tvl {
@@ -85,6 +88,20 @@ absl::Status AddPart(const std::string& path, uint32_t i, const Split& first, Gg
 }
 
 }  // namespace
+
+std::vector<std::string> GgufPartPaths(const std::string& path) {
+  std::vector<std::string> paths = {path};
+  const size_t length = Suffix(0, 1).size(), digits = 5;
+  if (path.size() < length) return paths;
+  const absl::string_view suffix = absl::string_view(path).substr(path.size() - length);
+  uint32_t count = 0;
+  if (!absl::SimpleAtoi(suffix.substr(length - digits - std::strlen(".gguf"), digits), &count) ||
+      suffix != Suffix(0, count))
+    return paths;
+  for (uint32_t i = 1; i < count; ++i)
+    paths.push_back(path.substr(0, path.size() - length) + Suffix(i, count));
+  return paths;
+}
 
 absl::StatusOr<GgufParts> OpenGgufParts(const std::string& path, MappedFile first) {
   absl::StatusOr<GgufFile> gguf = ParseGguf(first.bytes());

@@ -19,6 +19,10 @@ struct GgufParts {
   GgufFile contents;  // the metadata is the first part's
 };
 
+// The paths of all parts of a model, the first of which is given, by its name alone: of
+// X-00001-of-0000N.gguf there are N, which need not be there.
+std::vector<std::string> GgufPartPaths(const std::string& path);
+
 // `first` is the mapping of the file at `path`. Where its metadata says that it is the first of
 // several, X-00001-of-0000N.gguf, the others are opened beside it. Errors name the file: those of
 // MappedFile::Open and ParseGguf, parts that do not belong together, and a part that is not the

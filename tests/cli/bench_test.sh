@@ -162,7 +162,7 @@ threads_row | grep -q "(tuned" || failed "expected the damaged file to be replac
 XDG_CACHE_HOME=$scratch/file run $tvl bench --tune -m "$scratch/small.tvl"
 expect_refused "cannot make the folder $scratch/file/tvl"
 XDG_CACHE_HOME="" HOME="" run $tvl bench --tune
-expect_refused "neither XDG_CACHE_HOME nor HOME names a folder"
+expect_refused "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep the tuning in"
 XDG_CACHE_HOME="" HOME="" run $tvl generate -n 1
 expect_code 0
 expect_no_stderr

@@ -11,6 +11,7 @@ out=$scratch/stdout
 err=$scratch/stderr
 failures=0
 ran=
+unset TVL_CACHE_DIR
 export XDG_CACHE_HOME=$scratch/cache  # what a user has tuned must not count here
 
 run() {

@@ -3,7 +3,7 @@
 . tests/cli/testing.sh "$1"
 
 # Help and version are answers: stdout, exit code 0.
-for command in "" generate chat convert inspect verify fingerprint perplexity bench; do
+for command in "" generate chat convert inspect verify fingerprint perplexity bench cache; do
   run $tvl $command --help
   expect_code 0
   expect_no_stderr
@@ -25,13 +25,16 @@ usage_error() {
   expect_error "$within"
 }
 
-usage_error "expected a command: generate, chat, convert, inspect, verify, fingerprint, tokenize, perplexity or bench (see 'tvl --help')"
+usage_error "expected a command: generate, chat, convert, inspect, verify, fingerprint, tokenize, perplexity, bench or cache (see 'tvl --help')"
 usage_error "there is no command nonsense; expected generate, " nonsense
 usage_error "there is no command nonsense; expected generate, " nonsense generate --seed 1
 usage_error "unexpected argument: --nonsense (see 'tvl --help')" --nonsense
 usage_error "unexpected argument: --nonsense (see 'tvl generate --help')" generate --nonsense
 usage_error "unexpected argument: stray (" generate stray
 usage_error "unexpected arguments: a b c (" generate a b --seed 1 c
+usage_error "cache: expected list or clear (see 'tvl cache --help')" cache
+usage_error "unexpected argument: purge (see 'tvl cache --help')" cache purge
+usage_error "unexpected argument: --all (see 'tvl cache clear --help')" cache clear --all x
 usage_error "IN" convert
 usage_error "--dtype" convert in.bin out.tvl --tokenizer t.bin --dtype q3
 usage_error "MODEL" inspect

@@ -17,7 +17,7 @@ def make(good, checkpoint, tokenizer):
     def refused(line, *says):
         add(line.split(), *says, code=1)
 
-    usage("", "expected a command: generate, convert, inspect, verify, fingerprint, tokenize, perplexity or bench")
+    usage("", "expected a command: generate, chat, convert, inspect, verify, fingerprint, tokenize, perplexity, bench or cache")
     usage("nonsense", "there is no command nonsense")
     usage("model.tvl", "there is no command model.tvl")
     usage("nonsense generate", "there is no command nonsense")

@@ -41,7 +41,7 @@ def header(good, add, each):
     for cut in (64, 1000, size - 1):
         add(category, "cut after %d bytes" % cut, Tvl(good).cut(cut), "expected %d bytes" % size, "found %d" % cut, "truncated")
     add(category, "line ends translated", Tvl(bytes(good).replace(b"\r\n", b"\n")), "magic", "not a .tvl file")
-    add(category, "another file's magic", Tvl(b"GGUF" + good[4:]), "magic", "not a .tvl file; use `tvl convert`")
+    add(category, "another file's magic", Tvl(b"GGML" + good[4:]), "magic", "not a .tvl file; use `tvl convert`")
     add(category, "the header's checksum", Tvl(good).set("Q", 56, 1), "header checksum: expected 0000000000000001, found", "damaged")
     add(category, "appended bytes", Tvl(good).add(b"\0"), "file size: expected %d" % size, "found %d" % (size + 1))
     each(category, 0, [

@@ -1,0 +1,305 @@
+#!/bin/bash
+# cache_test.sh TVL: GGUF files where .tvl files can be named, and the cache that they are converted into.
+. tests/cli/testing.sh "$1"
+set -m
+
+gguf=$scratch/small.gguf
+cache=$XDG_CACHE_HOME/tvl
+python3 tests/support/make_gguf.py "$gguf" Q4_0 Q8_0
+run $tvl convert "$gguf" "$scratch/small.tvl"
+expect_code 0
+
+entries() { compgen -G "$cache/small-*.tvl" | wc -l; }
+expect_entries() { [ "$(entries)" = "$1" ] || failed "expected $1 models in the cache, found $(ls "$cache")"; }
+# Nothing but whole entries.
+expect_tidy() {
+  local file
+  for file in "$cache"/*; do
+    [ -e "$file" ] || continue
+    [ -e "${file%.*}.tvl" ] && [ -e "${file%.*}.source" ] || failed "expected whole entries, found $file"
+  done
+}
+fingerprint() { run $tvl fingerprint -m "$1" -n 4; }
+
+# The first run converts, and says so; others find the result, from any folder. No name tells what a file is.
+fingerprint "$scratch/small.tvl"
+digits=$(cat "$out")
+fingerprint "$gguf"
+expect_code 0
+expect_stdout "$digits"
+grep -q "^tvl: converted, for all further uses: $gguf (.*) -> $cache/small-[0-9a-f]*.tvl (.*$" "$err" ||
+  failed "expected to be told"
+grep -q "Q8_0: .* lossless" "$err" || failed "expected the summary of the conversion"
+[ "$(stat -c %a "$cache")" = 700 ] || failed "expected a folder for the user alone"
+expect_entries 1
+cmp -s "$cache"/small-*.tvl "$scratch/small.tvl" || failed "expected what tvl convert makes"
+again() {
+  fingerprint "$1"
+  expect_code 0
+  expect_no_stderr
+  expect_stdout "$digits"
+  expect_entries 1
+}
+again "$gguf"
+(cd "$scratch" && mkdir elsewhere && ln -s ../small.gguf elsewhere/small.gguf)
+again "$scratch/elsewhere/small.gguf"
+mv "$gguf" "$scratch/small"
+again "$scratch/small"
+run $tvl cache list
+grep -qE " unchanged +$scratch/small$" "$out" || failed "expected the name of the last use"
+mv "$scratch/small" "$gguf"
+again "$gguf"
+
+# Every command; what they print names what the user named.
+run $tvl generate -m "$gguf" -n 3 --stats
+expect_code 0
+grep -q "^model  *$gguf, " "$err" || failed "expected the model's name"
+run $tvl inspect "$gguf"
+expect_code 0
+expect_no_stderr
+expect_stdout_has "$gguf: as $cache/small-"
+expect_stdout_has "layers.0.wq"
+run $tvl verify "$gguf"
+expect_code 0
+grep -q "^OK $gguf, as $cache/small-.*.tvl: " "$out" || failed "expected OK"
+run $tvl bench -m "$gguf" -p 4 -n 2 --rounds 1 -t 1
+expect_code 0
+expect_stdout_has "$gguf"
+run $tvl bench --startup -m "$gguf" -p 4 --rounds 1
+expect_code 0
+printf 'ab a ab b aab%.0s' {1..20} >"$scratch/text"
+run $tvl perplexity -m "$gguf" --against "$scratch/small.tvl" --file "$scratch/text"
+expect_code 0
+expect_stdout_has "KL"
+run $tvl generate -m "$gguf" -p "a" -n 3 --session "$scratch/session"
+expect_code 0
+run $tvl generate -m "$scratch/small.tvl" -n 3 --session "$scratch/session"
+expect_code 0
+run $tvl generate -m "$gguf" -n 3 --context 100000
+expect_refused "$gguf: --context"
+expect_entries 1
+
+# The list.
+run $tvl cache list
+expect_code 0
+expect_no_stderr
+grep -qE "^small-[0-9a-f]{16} .* unchanged +$gguf$" "$out" || failed "expected a row"
+expect_stdout_has "1 model, $(sed -n '2s/^[^ ]*  \([^ ]* [^ ]*\) .*/\1/p' "$out") in $cache"
+
+# A file that has changed is converted anew; so is one that another has replaced.
+touch -d "2020-02-02 02:02:02.123456789" "$gguf"
+fingerprint "$gguf"
+expect_code 0
+expect_stdout "$digits"
+expect_entries 2
+touch -d "2020-02-02 02:02:02.123456780" "$gguf"
+fingerprint "$gguf"
+expect_entries 3
+run $tvl cache list
+[ "$(grep -cE " stale: changed +$gguf$" "$out")" = 2 ] || failed "expected two stale rows"
+python3 tests/support/make_gguf.py "$scratch/gone.gguf" F16
+run $tvl inspect "$scratch/gone.gguf"
+expect_code 0
+rm "$scratch/gone.gguf"
+run $tvl cache list
+grep -qE "^gone-.* stale: gone +$scratch/gone.gguf$" "$out" || failed "expected a row of what is gone"
+expect_tidy
+
+# Clearing: what is stale, what is named, all; files that are not the cache's stay.
+echo mine >"$cache/mine.tvl"
+echo mine >"$cache/mine-0123456789abcdef.tvl"
+echo mine >"$cache/tvl-1-0.tmp" # of a process that lives
+run $tvl cache clear --stale
+expect_code 0
+expect_no_stderr
+grep -qE "^removed 3 models, [0-9.]+ [kM]B, from $cache$" "$out" || failed "expected what was removed"
+again "$gguf"
+name=$(basename "$cache"/small-*.tvl .tvl)
+run $tvl cache clear "$name" nothing
+expect_refused "$cache: there is no model nothing"
+expect_entries 1
+run $tvl cache clear "$name"
+expect_code 0
+expect_stdout_has "removed 1 model, "
+expect_entries 0
+fingerprint "$gguf"
+run $tvl cache clear
+expect_stdout_has "removed 1 model, "
+[ "$(ls "$cache" | tr '\n' ' ')" = "mine-0123456789abcdef.tvl mine.tvl tvl-1-0.tmp " ] ||
+  failed "expected the files of others to stay, found $(ls "$cache")"
+run $tvl cache clear
+expect_stdout "removed 0 models, 0 bytes, from $cache"
+rm -r "$cache"
+run $tvl cache clear
+expect_stdout "removed 0 models, 0 bytes, from $cache"
+run $tvl cache list
+expect_stdout "0 models, 0 bytes in $cache"
+[ ! -e "$cache" ] || failed "expected no folder to be made"
+
+# Damaged entries are made anew: cut short, empty, of other bytes, without a record.
+fingerprint "$gguf"
+entry=$(echo "$cache"/small-*.tvl)
+damage() {
+  fingerprint "$gguf"
+  expect_code 0
+  expect_stdout "$digits"
+  cmp -s "$entry" "$scratch/small.tvl" || failed "expected the entry to be whole again"
+  expect_tidy
+}
+truncate -s -1 "$entry"
+damage
+grep -q "^tvl: $entry: .*; this file of the cache is made anew$" "$err" || failed "expected a note"
+: >"$entry"
+damage
+head -c 100000 /dev/zero >"$entry"
+damage
+rm "${entry%.tvl}.source"
+damage
+expect_no_stderr
+# Where only the weights are, verify finds it.
+printf '\1\2\3\4' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 1000)) conv=notrunc status=none
+run $tvl verify "$gguf"
+expect_refused "$gguf: "
+expect_error "remove $entry and it is made anew"
+run $tvl cache clear
+
+# Two at once: the second waits for the first and converts nothing.
+python3 - "$scratch/large.gguf" <<'END'
+import random, sys
+sys.path.insert(0, "tests/support")
+import make_gguf
+shape = make_gguf.Shape(dim=512, hidden=1024, layers=2, heads=4, kv_heads=2, head_dim=128)
+block = make_gguf.TYPES["Q5_1"][2](random.Random(1))
+make_gguf.Gguf.draw = lambda self, rng, name, shape, kind: self.tensors.append(make_gguf.Tensor(
+    name, shape, kind, bytes(4 * shape[0]) if kind == "F32" else block[0] * (shape[0] * shape[1] // 32), None))
+open(sys.argv[1], "wb").write(make_gguf.llama(["Q5_1"], shape).bytes())
+END
+large=$scratch/large.gguf
+converting() { temporary_file "$cache/x" || ! kill -0 $first 2>/dev/null; }
+# Begins a conversion that stands still in the middle.
+begin_conversion() {
+  local try
+  for ((try = 0; try < 20; try++)); do
+    rm -rf "$cache"
+    $tvl inspect "$large" >"$scratch/first" 2>"$scratch/first_err" &
+    first=$!
+    until converting; do sleep 0.001; done
+    kill -STOP $first 2>/dev/null && ! compgen -G "$cache/large-*.tvl" >/dev/null && return
+    kill -CONT $first 2>/dev/null
+    wait $first
+  done
+  failed "the conversion was over before it could be disturbed"
+}
+begin_conversion
+ran="two at once"
+$tvl inspect "$large" >"$out" 2>"$err" &
+second=$!
+waits() { grep -q "another process is converting it: waiting" "$err"; }
+wait_for waits
+[ "$($tvl cache clear 2>&1)" = "removed 0 models, 0 bytes, from $cache" ] || failed "expected nothing to be removed"
+kill -CONT $first
+wait $second
+code=$?
+expect_code 0
+[ "$(wc -l <"$err")" = 1 ] || failed "expected the second to convert nothing"
+wait $first || failed "expected the first to succeed"
+grep -q "Q5_1: .*requantised" "$scratch/first_err" || failed "expected the first to convert"
+expect_tidy
+
+# Ctrl-C leaves nothing; what a killed process held is in nobody's way.
+for ((try = 0; try < 20; try++)); do
+  begin_conversion
+  kill -INT $first
+  kill -CONT $first
+  wait $first
+  code=$?
+  [ "$code" = 0 ] || break # it stood still after the last look at interrupts
+done
+ran="interrupted"
+expect_code 130
+[ -z "$(ls -A "$cache")" ] || failed "expected nothing in the cache, found $(ls -A "$cache")"
+begin_conversion
+kill -KILL $first
+wait $first
+run $tvl cache clear
+expect_code 0
+[ -z "$(ls -A "$cache")" ] || failed "expected the leftovers to go, found $(ls -A "$cache")"
+begin_conversion
+kill -KILL $first
+wait $first
+run $tvl inspect "$large"
+expect_code 0
+expect_tidy
+rm -rf "$cache" "$large"
+
+# What users have in their caches was made by other versions of tvl: where the bytes change, so must kConversionVersion.
+types="F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS"
+python3 tests/support/make_gguf.py "$scratch/all.gguf" $types
+run $tvl convert "$scratch/all.gguf" "$scratch/all.tvl"
+expect_code 0
+sum() { sha256sum "$1" | head -c 16; }
+if [ "$(sum "$scratch/all.gguf")" = a42a2ac395240bf6 ]; then
+  [ "$(sum "$scratch/all.tvl")" = 09dc8dc4736a9c6b ] ||
+    failed "a conversion gives other bytes: raise kConversionVersion in tools/conversion.h, and note $(sum "$scratch/all.tvl") here"
+else
+  failed "make_gguf.py makes another file: note $(sum "$scratch/all.gguf") here, and $(sum "$scratch/all.tvl")"
+fi
+
+# Split files: the first part is named, and every part counts.
+python3 - "$scratch" <<'END'
+import sys
+sys.path.insert(0, "tests/support")
+import make_gguf
+for i, part in enumerate(make_gguf.llama(["Q4_0", "Q8_0"]).split(3)):
+    open("%s/split-%05d-of-00003.gguf" % (sys.argv[1], i + 1), "wb").write(part)
+END
+fingerprint "$scratch/split-00001-of-00003.gguf"
+expect_code 0
+expect_stdout "$digits"
+fingerprint "$scratch/split-00001-of-00003.gguf"
+expect_no_stderr
+touch -d "2020-02-02" "$scratch/split-00003-of-00003.gguf"
+fingerprint "$scratch/split-00001-of-00003.gguf"
+grep -q "^tvl: converted" "$err" || failed "expected it to be converted anew"
+run $tvl cache clear --stale
+expect_stdout_has "removed 1 model, "
+rm "$scratch/split-00002-of-00003.gguf"
+fingerprint "$scratch/split-00001-of-00003.gguf"
+expect_refused "split-00002-of-00003.gguf"
+run $tvl cache clear
+
+# What cannot be converted leaves nothing behind, not even the folder.
+rm -r "$cache"
+head -c 1000 "$gguf" >"$scratch/cut.gguf"
+run $tvl generate -m "$scratch/cut.gguf"
+expect_refused "$scratch/cut.gguf: "
+[ ! -e "$cache" ] || failed "expected no folder"
+
+# Nowhere to keep it. (File modes mean nothing to root.)
+refused() {
+  run "$@"
+  expect_refused "$gguf: "
+  expect_error "TVL_CACHE_DIR"
+}
+: >"$scratch/file"
+TVL_CACHE_DIR=$scratch/file refused $tvl generate -m "$gguf"
+expect_error "cannot make the folder $scratch/file: "
+TVL_CACHE_DIR=$scratch/file/below refused $tvl generate -m "$gguf"
+XDG_CACHE_HOME="" HOME="" refused $tvl generate -m "$gguf"
+expect_error "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep converted models in"
+XDG_CACHE_HOME="" HOME="" run $tvl cache list
+expect_refused "none of TVL_CACHE_DIR"
+# A disk that is full.
+for limit in 1 16; do
+  refused bash -c "ulimit -f $limit; exec $tvl generate -m $gguf"
+  expect_error "File too large"
+  [ -z "$(ls -A "$cache")" ] || failed "expected nothing in the cache"
+done
+
+# The folder that the variable names.
+TVL_CACHE_DIR=$scratch/own/models fingerprint "$gguf"
+expect_code 0
+[ "$(ls "$scratch/own/models" | wc -l)" = 2 ] || failed "expected the model in its folder"
+[ -z "$(ls -A "$cache")" ] || failed "expected nothing in the other"
+
+finish
