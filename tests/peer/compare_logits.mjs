@@ -1,4 +1,4 @@
-// Compares our logits with llama.cpp's, as npm ships it (node-llama-cpp, 3.20 or newer), on GGUF models.
+// Compares our logits with llama.cpp's, as npm ships it (node-llama-cpp 3.22), on GGUF models.
 //
 //   npm install --prefix NPM --ignore-scripts node-llama-cpp@3
 //   node compare_logits.mjs NPM TVL LOGITS MODEL.gguf [TEXT]
@@ -67,7 +67,7 @@ async function theirLogits(model, prompts, vocabulary) {
     const results = await sequence.controlledEvaluate([...prompt.slice(0, -1), last]);
     const logits = results.at(-1).next.logits;
     if (logits?.size !== vocabulary) {
-      throw new Error(`node-llama-cpp gave ${logits?.size} logits, expected ${vocabulary}; is it older than 3.20?`);
+      throw new Error(`node-llama-cpp gave ${logits?.size} logits, expected ${vocabulary}: is this node-llama-cpp 3.22?`);
     }
     const row = new Float64Array(vocabulary);
     for (const [token, logit] of logits) row[token] = logit;
