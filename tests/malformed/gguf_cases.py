@@ -33,6 +33,7 @@ def make():
     tensors(good, add)
     hyperparameters(good, add)
     weights(good, add)
+    architectures(add)
     tokenizer(good, add)
     cut(good, add)
     return cases + parts(good)
@@ -247,6 +248,32 @@ def weights(good, add):
         wo = gguf.tensor("blk.0.attn_output.weight")
         wo.data = wo.data[: 36 * 5 + 18] + value.encode("latin-1") + wo.data[36 * 5 + 20 :]
         add(category, "a scale of " + says, gguf.bytes(), "tensor layers.0.wo, row 5, column 32: expected a block with a finite scale", "found " + says)
+
+
+def architectures(add):
+    """What the others have that llama has not."""
+    category = "GGUF weights"
+    extra = {
+        "qwen2": (("attn_q.bias", 64), ("attn_k.bias", 32), ("attn_v.bias", 32)),
+        "qwen3": (("attn_q_norm.weight", 32), ("attn_k_norm.weight", 32)),
+    }
+    for architecture, tensors in extra.items():
+        shape = make_gguf.Shape(64, 96, 1, 2, 1, 32, tied=True, architecture=architecture)
+        good = make_gguf.llama(["Q4_0"], shape)
+        for name, size in tensors:
+            name = "blk.0." + name
+            gone, short = copy.deepcopy(good), copy.deepcopy(good)
+            gone.tensors.remove(gone.tensor(name))
+            add(category, "no " + name, gone.bytes(), "tensor %s: expected %d numbers by the metadata, found no such tensor" % (name, size))
+            short.tensor(name).shape = (size // 2,)
+            add(category, "another shape of " + name, short.bytes(), "tensor %s: expected %d numbers" % (name, size), "found %d numbers" % (size // 2))
+        key = architecture + ".attention.sliding_window"
+        add(category, key, changed(good, key, (U32, 16)), key + ": expected 0 or no such key", "a sliding window in this architecture", "found u32 16")
+    shape = make_gguf.Shape(64, 96, 1, 2, 1, 32, architecture="qwen2")
+    renamed = make_gguf.llama(["Q4_0"], shape)
+    renamed.metadata = {key.replace("qwen2.", "qwen3."): value for key, value in renamed.metadata.items()}
+    renamed.metadata["general.architecture"] = (STRING, "qwen3")
+    add(category, "biases in place of norms", renamed.bytes(), "tensor blk.0.attn_q_norm.weight: expected 32 numbers", "found no such tensor")
 
 
 def tokenizer(good, add):
