@@ -19,11 +19,11 @@ def llama3_factors(dims, base, factor, low, high, original_context):
 
 class Fixture:
     """kind: of the file's matrices. decisive: ends of the names of tensors and keys that the logits must depend on.
-    emulated: one of the few that are enough where programs run under an emulator.
+    typical: one of each architecture, run with every type of KV cache, and alone where programs run under an emulator.
     """
 
-    def __init__(self, name, shape, kind="F32", decisive=(), emulated=False):
-        self.name, self.shape, self.kind, self.decisive, self.emulated = name, shape, kind, decisive, emulated
+    def __init__(self, name, shape, kind="F32", decisive=(), typical=False):
+        self.name, self.shape, self.kind, self.decisive, self.typical = name, shape, kind, decisive, typical
 
     @property
     def convert_options(self):
@@ -55,7 +55,7 @@ FIXTURES = [
         "llama3",
         shape(64, 192, 8, 2, 16, tied=True, freq_base=500000.0, context=512,
               rope_factors=llama3_factors(16, 500000.0, 8.0, 1.0, 4.0, 256)),
-        decisive=["rope_freqs.weight"], emulated=True),
+        decisive=["rope_freqs.weight"], typical=True),
     Fixture("llama_linear", shape(64, 160, 4, 2, 16, scaling_type="linear", scaling={"factor": 4.0}),
             decisive=["rope.scaling.factor"]),
     Fixture("llama_no_scaling", shape(64, 160, 4, 2, 16, scaling_type="none")),
@@ -65,7 +65,7 @@ FIXTURES = [
             decisive=["rope.scaling.attn_factor"]),
     Fixture("llama_f16", shape(64, 160, 4, 2, 16), "F16"),
     Fixture("llama_q8_0", shape(64, 160, 4, 2, 16, tied=True), "Q8_0"),
-    Fixture("mistral", shape(64, 224, 8, 2, 16, window=24), decisive=["attention.sliding_window"], emulated=True),
+    Fixture("mistral", shape(64, 224, 8, 2, 16, window=24), decisive=["attention.sliding_window"], typical=True),
     # A window that is a whole number of tiles, and one in which nothing but the token itself is seen.
     Fixture("mistral_window_32", shape(64, 160, 4, 1, 16, window=32), decisive=["attention.sliding_window"]),
     Fixture("mistral_window_1", shape(64, 160, 4, 2, 16, window=1), decisive=["attention.sliding_window"]),
@@ -73,11 +73,11 @@ FIXTURES = [
     Fixture("mistral_long_window", shape(64, 160, 4, 2, 16, window=4096)),
     Fixture("tinyllama", shape(128, 352, 16, 2, 8, layers=3)),
     Fixture("smollm2", shape(144, 384, 9, 3, 16, tied=True, freq_base=100000.0)),
-    Fixture("qwen2", shape(112, 304, 14, 2, 8, tied=True, **QWEN2), decisive=BIASES, emulated=True),
+    Fixture("qwen2", shape(112, 304, 14, 2, 8, tied=True, **QWEN2), decisive=BIASES, typical=True),
     Fixture("qwen2_untied", shape(96, 256, 6, 2, 16, **QWEN2), decisive=BIASES),
     Fixture("qwen2_yarn", shape(96, 256, 4, 2, 24, scaling_type="yarn", scaling=YARN, **{**QWEN2, "freq_base": 1e4}),
             decisive=(*BIASES, "rope.scaling.type")),
-    Fixture("qwen3", shape(64, 192, 8, 4, 16, tied=True, **QWEN3), decisive=HEAD_NORMS, emulated=True),
+    Fixture("qwen3", shape(64, 192, 8, 4, 16, tied=True, **QWEN3), decisive=HEAD_NORMS, typical=True),
     Fixture("qwen3_untied", shape(80, 208, 5, 5, 32, **QWEN3), decisive=HEAD_NORMS),
     Fixture("qwen3_yarn", shape(64, 192, 4, 2, 32, scaling_type="yarn", scaling=YARN, **{**QWEN3, "freq_base": 1e4}),
             decisive=(*HEAD_NORMS, "rope.scaling.type")),

@@ -166,7 +166,7 @@ TYPES = {
     "Q5_K": (13, 256, block_q5_k), "Q6_K": (14, 256, block_q6_k), "IQ4_XS": (23, 256, block_iq4_xs),
 }  # fmt: skip
 
-# --- Weights from a normal distribution ------------------------------------------------------------------------------
+# --- Packed weights --------------------------------------------------------------------------------------------------
 
 
 def pack_f32(numbers):
@@ -240,9 +240,10 @@ class Gguf:
         weights = rounded([weight for block in blocks for weight in block[1]])
         self.tensors.append(Tensor(name, shape, kind, b"".join(block[0] for block in blocks), weights))
 
-    def normal(self, rng, name, shape, kind, mean, deviation):
-        """The weights are not kept: they are what the packed bytes say."""
-        numbers = [rng.gauss(mean, deviation) for _ in range(math.prod(shape))]
+    def uniform(self, rng, name, shape, kind, mean, deviation):
+        """Weights of a uniform distribution, which are not kept: they are what the packed bytes say."""
+        low, width = mean - deviation * math.sqrt(3), deviation * math.sqrt(12)
+        numbers = [low + width * rng.random() for _ in range(math.prod(shape))]
         self.tensors.append(Tensor(name, shape, kind, PACKERS[kind](numbers), []))
 
     def tensor(self, name):
@@ -420,7 +421,7 @@ def lively(shape, kind="F32", seed=1):
         mean, deviation = LIVELY["bias" if suffix == "bias" else role]
         if len(size) == 2 and role != "token_embd":
             deviation /= math.sqrt(size[0])
-        gguf.normal(rng, name, size, "F32" if len(size) == 1 else kind, mean, deviation)
+        gguf.uniform(rng, name, size, "F32" if len(size) == 1 else kind, mean, deviation)
     if shape.rope_factors:
         factors = shape.rope_factors
         gguf.tensors.append(Tensor("rope_freqs.weight", (len(factors),), "F32", pack_f32(factors), factors))

@@ -9,6 +9,7 @@ command -v python3 >/dev/null || {
   exit 1
 }
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$PWD/tests/cli:$PWD/tests/format:$PWD/tests/support"
+export OPENBLAS_NUM_THREADS=1 # NumPy's; other tests run beside this one
 test=$1
 shift
 # shellcheck disable=SC2086  # TVL_RUN is the words of a command
