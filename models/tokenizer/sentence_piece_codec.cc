@@ -65,7 +65,7 @@ class TextRule {
     if (id < 0) return {};
     const float score = vocabulary_.score(id);
     if (score != score) return {};  // only a damaged file has NaN
-    return {id, score};
+    return {id, ScorePriority(score)};
   }
 
   void Apply(size_t left, size_t right, TokenId) { runs_[left] = Together(left, right); }
@@ -138,8 +138,8 @@ void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
     i += mark ? kSpaceMark.size() : 1;
   }
   TextRule rule(vocabulary, spaced);
-  PairMerger merger(rule.count(), &rule);
-  merger.Run();
+  PairMerger merger(&rule);
+  merger.Run(rule.count());
   merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
 }
 
