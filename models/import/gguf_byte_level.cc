@@ -21,6 +21,7 @@ namespace tvl {
 namespace {
 
 constexpr char kMerges[] = "tokenizer.ggml.merges";
+constexpr char kTokens[] = "tokenizer.ggml.tokens";
 constexpr char kPre[] = "tokenizer.ggml.pre";
 
 constexpr uint32_t kBosAndWholePieces = kTokenizerAddBos | kTokenizerWholePieceFirst;
@@ -121,11 +122,16 @@ std::optional<std::string> BytesOf(std::string_view letters) {
   return bytes;
 }
 
+bool IsControl(const TokenizerData& data, size_t id) {
+  if (data.piece_types.empty()) return false;
+  return data.piece_types[id] == PieceType::kControl || data.piece_types[id] == PieceType::kUnknown;
+}
+
+// Whether a token is written in letters.
 bool IsText(const TokenizerData& data, size_t id) {
-  if (data.piece_types.empty()) return true;
-  const PieceType type = data.piece_types[id];
-  return type != PieceType::kControl && type != PieceType::kUnknown &&
-         type != PieceType::kUserDefined;
+  const bool user_defined =
+      !data.piece_types.empty() && data.piece_types[id] == PieceType::kUserDefined;
+  return !IsControl(data, id) && !user_defined;
 }
 
 // Pieces that merges speak of, by their bytes: the first that is text, else the first user-defined
@@ -153,9 +159,10 @@ absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data) {
   const absl::StatusOr<std::vector<std::string_view>> merges = metadata.Strings(kMerges);
   if (!merges.ok()) return merges.status();
   if (merges->empty()) return Malformed(kMerges, "some merges, found none");
-  if (merges->size() > UINT32_MAX)
-    return Malformed(kMerges, "at most 4294967295 merges, found ", merges->size());
   const PieceIds ids(*data);
+  // Ranks, and twice as many slots of the index, have 32 bits in a .tvl file.
+  if (merges->size() > INT32_MAX)
+    return Malformed(kMerges, "at most 2147483647 merges, found ", merges->size());
   data->merges.reserve(merges->size());
   for (size_t i = 0; i < merges->size(); ++i) {
     const std::string_view merge = (*merges)[i];
@@ -205,6 +212,24 @@ absl::Status ReadGgufByteLevel(const GgufMetadata& metadata, TokenizerData* data
   }
   if (absl::Status s = ReadMerges(metadata, data); !s.ok()) return s;
   return ReadPreTokenizer(metadata, data);
+}
+
+absl::Status CheckGgufBytes(const TokenizerData& data) {
+  if (data.unk_id >= 0) return absl::OkStatus();
+  // Of equal pieces the first is found.
+  enum { kNone, kText, kControl };
+  std::array<int, 256> found = {};
+  for (size_t i = 0; i < data.pieces.size(); ++i) {
+    if (data.pieces[i].size() != 1) continue;
+    int& byte = found[static_cast<uint8_t>(data.pieces[i][0])];
+    if (byte == kNone) byte = IsControl(data, i) ? kControl : kText;
+  }
+  for (size_t byte = 0; byte < found.size(); ++byte) {
+    if (found[byte] == kText) continue;
+    return Malformed(kTokens, "a token for every byte, or tokenizer.ggml.unknown_token_id, found ",
+                     found[byte] == kNone ? "none" : "a control token", " for byte ", byte);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tvl

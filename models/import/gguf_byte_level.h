@@ -18,6 +18,10 @@ namespace tvl {
 // between, or of or to what is not in the vocabulary; a pre-tokenizer that is not known.
 absl::Status ReadGgufByteLevel(const GgufMetadata& metadata, TokenizerData* data);
 
+// Whether every text has tokens: each byte is a token, or there is an unknown one. The special ids
+// have to be there already. InvalidArgument naming the byte.
+absl::Status CheckGgufBytes(const TokenizerData& data);
+
 }  // namespace tvl
 
 #endif  // TVL_MODELS_IMPORT_GGUF_BYTE_LEVEL_H_

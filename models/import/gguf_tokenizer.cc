@@ -222,6 +222,9 @@ absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata,
   if (!pieces.ok()) return pieces;
   if (absl::Status s = ReadIds(metadata, vocab_size, &data); !s.ok()) return s;
   if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
+  if (data.kind == TokenizerKind::kByteLevelBpe) {
+    if (absl::Status s = CheckGgufBytes(data); !s.ok()) return s;
+  }
   return data;
 }
 
