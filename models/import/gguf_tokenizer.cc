@@ -135,21 +135,13 @@ void AddEnd(TokenId id, TokenizerData* data) {
 // Models end their turns with tokens that their files do not name as ends; llama.cpp knows these.
 void AddEndsByText(TokenizerData* data) {
   constexpr std::string_view kHarmonyEnd = "<|end|>";
-  constexpr std::string_view kEnds[] = {
-      "<|eot_id|>",
-      "<|im_end|>",
-      "<|return|>",
-      "<|call|>",
-      "<end_of_turn>",
-      "<|endoftext|>",
-      "<|eom_id|>",
-      "<EOT>",
-      "_<EOT>",
-      "<|end_of_text|>",
-      "<end_of_utterance>",
+  constexpr std::string_view kDeepSeekEnd =
       "<\xEF\xBD\x9C"
-      "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",  // DeepSeek
-      kHarmonyEnd};
+      "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
+  constexpr std::string_view kEnds[] = {
+      "<|eot_id|>",         "<|im_end|>", "<|return|>", "<|call|>", "<end_of_turn>",
+      "<|endoftext|>",      "<|eom_id|>", "<EOT>",      "_<EOT>",   "<|end_of_text|>",
+      "<end_of_utterance>", kDeepSeekEnd, kHarmonyEnd};
   const auto control = [&](std::string_view text) -> TokenId {
     const auto piece = std::ranges::find(data->pieces, text);
     const size_t id = static_cast<size_t>(piece - data->pieces.begin());

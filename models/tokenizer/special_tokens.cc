@@ -46,8 +46,10 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
   std::ranges::sort(tokens_, [](const SpecialToken& a, const SpecialToken& b) {
     return a.text != b.text ? a.text < b.text : a.id < b.id;
   });
-  const auto equal = std::ranges::unique(tokens_, {}, &SpecialToken::text);
-  tokens_.erase(equal.begin(), equal.end());
+  tokens_.erase(
+      std::unique(tokens_.begin(), tokens_.end(),
+                  [](const SpecialToken& a, const SpecialToken& b) { return a.text == b.text; }),
+      tokens_.end());
   for (const SpecialToken& token : tokens_) ++first_[ByteAt(token.text, 0) + 1];
   for (size_t byte = 0; byte < kByteCount; ++byte) first_[byte + 1] += first_[byte];
 }
