@@ -123,8 +123,7 @@ std::optional<std::string> BytesOf(std::string_view letters) {
 }
 
 bool IsControl(const TokenizerData& data, size_t id) {
-  if (data.piece_types.empty()) return false;
-  return data.piece_types[id] == PieceType::kControl || data.piece_types[id] == PieceType::kUnknown;
+  return !data.piece_types.empty() && IsControl(data.piece_types[id]);
 }
 
 // Whether a token is written in letters.

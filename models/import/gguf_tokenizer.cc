@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -77,11 +78,6 @@ absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, Tokeni
   return absl::OkStatus();
 }
 
-bool IsControl(const TokenizerData& data, size_t id) {
-  return !data.piece_types.empty() && (data.piece_types[id] == PieceType::kControl ||
-                                       data.piece_types[id] == PieceType::kUnknown);
-}
-
 // Whether there is a piece for every byte: the first piece of its name, which is the one that is
 // found by it.
 bool HasBytePieces(const TokenizerData& data) {
@@ -110,7 +106,7 @@ absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data
   }
   data->scores = *std::move(scores);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
-    if (!IsControl(*data, i)) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
+    if (!IsControl(data->piece_types[i])) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
   }
   if (HasBytePieces(*data)) data->flags |= kTokenizerByteFallback;
   return absl::OkStatus();
@@ -134,24 +130,22 @@ void AddEnd(TokenId id, TokenizerData* data) {
 
 // Models end their turns with tokens that their files do not name as ends; llama.cpp knows these.
 void AddEndsByText(TokenizerData* data) {
-  constexpr std::string_view kHarmonyEnd = "<|end|>";
   constexpr std::string_view kDeepSeekEnd =
       "<\xEF\xBD\x9C"
       "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
   constexpr std::string_view kEnds[] = {
       "<|eot_id|>",         "<|im_end|>", "<|return|>", "<|call|>", "<end_of_turn>",
       "<|endoftext|>",      "<|eom_id|>", "<EOT>",      "_<EOT>",   "<|end_of_text|>",
-      "<end_of_utterance>", kDeepSeekEnd, kHarmonyEnd};
-  const auto control = [&](std::string_view text) -> TokenId {
-    const auto piece = std::ranges::find(data->pieces, text);
-    const size_t id = static_cast<size_t>(piece - data->pieces.begin());
-    return piece != data->pieces.end() && IsControl(*data, id) ? static_cast<TokenId>(id) : -1;
-  };
-  // Where turns end by these two, <|end|> ends but a message of several in one.
-  const bool harmony = control("<|return|>") >= 0 && control("<|call|>") >= 0;
-  for (const std::string_view text : kEnds) {
-    if (!harmony || text != kHarmonyEnd) AddEnd(control(text), data);
+      "<end_of_utterance>", kDeepSeekEnd, "<|end|>"};
+  std::map<std::string_view, TokenId> found;
+  for (size_t i = 0; i < data->piece_types.size(); ++i) {
+    if (IsControl(data->piece_types[i]) &&
+        std::ranges::find(kEnds, data->pieces[i]) != std::end(kEnds))
+      found.emplace(data->pieces[i], static_cast<TokenId>(i));
   }
+  // Where turns end by these two, <|end|> ends but a message of several in one.
+  if (found.contains("<|return|>") && found.contains("<|call|>")) found.erase("<|end|>");
+  for (const auto& [text, id] : found) AddEnd(id, data);
 }
 
 absl::Status ReadIds(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {

@@ -186,11 +186,11 @@ TEST(GgufTokenizerTest, EndsByText) {
   metadata.Set("merges", std::vector<std::string>{"a b"});
   metadata.Set("eos_token_id", 6u);
   metadata.Set("unknown_token_id", 0u);
-  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 5, 4, 3}))
+  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 3, 5, 4}))
       << "control tokens, each once";
   metadata.Set("tokens", std::vector<std::string>{"a", "b", "ab", "<|end|>", "<|return|>",
                                                   "<|call|>", "<|eom_id|>", "<|im_end|>"});
-  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 4, 5}))
+  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 5, 4}))
       << "where turns have parts, <|end|> ends one of these";
 }
 

@@ -19,9 +19,7 @@ namespace tvl {
 namespace {
 
 bool IsControl(const TokenizerView& vocabulary, TokenId id) {
-  if (!vocabulary.has_piece_types()) return false;
-  const PieceType type = vocabulary.piece_type(id);
-  return type == PieceType::kControl || type == PieceType::kUnknown;
+  return vocabulary.has_piece_types() && IsControl(vocabulary.piece_type(id));
 }
 
 // The token that text can become, or -1.

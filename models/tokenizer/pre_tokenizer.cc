@@ -119,6 +119,9 @@ class Splitter {
   std::vector<std::string_view>& words_;
 };
 
+// Why not PCRE2_MATCH_INVALID_UTF: where patterns are interpreted, each match then begins with a
+// look at all that is left, which makes long texts quadratic.
+//
 // Bytes of the longest prefix that is well-formed UTF-8 or, without one, that holds no well-formed
 // character.
 size_t StretchBytes(std::string_view text) {

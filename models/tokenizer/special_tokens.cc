@@ -36,8 +36,7 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
   if (control && vocabulary.has_piece_types()) {
     for (size_t i = 0; i < vocabulary.vocab_size(); ++i) {
       const TokenId id = static_cast<TokenId>(i);
-      const PieceType type = vocabulary.piece_type(id);
-      if (type == PieceType::kControl || type == PieceType::kUnknown) add(id, vocabulary.piece(id));
+      if (IsControl(vocabulary.piece_type(id))) add(id, vocabulary.piece(id));
     }
   } else if (control) {
     for (const TokenId id : {vocabulary.unk_id(), vocabulary.bos_id(), vocabulary.eos_id()})
