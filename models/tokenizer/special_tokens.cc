@@ -29,10 +29,13 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
   const auto add = [&](TokenId id, std::string_view text) {
     if (!text.empty()) tokens_.push_back({text, id});
   };
-  for (size_t i = 0; i < vocabulary.added_token_count(); ++i) {
-    const TokenId id = static_cast<TokenId>(vocabulary.added_token(i).id);
-    add(id, vocabulary.piece(id));
-  }
+  // Each once: then all their texts are no longer than the file, however often it lists one.
+  std::vector<TokenId> added(vocabulary.added_token_count());
+  for (size_t i = 0; i < added.size(); ++i)
+    added[i] = static_cast<TokenId>(vocabulary.added_token(i).id);
+  std::ranges::sort(added);
+  added.erase(std::unique(added.begin(), added.end()), added.end());
+  for (const TokenId id : added) add(id, vocabulary.piece(id));
   if (control && vocabulary.has_piece_types()) {
     for (size_t i = 0; i < vocabulary.vocab_size(); ++i) {
       const TokenId id = static_cast<TokenId>(i);
