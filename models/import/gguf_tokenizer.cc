@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/token.h"
+#include "models/import/gguf_byte_level.h"
 #include "models/tokenizer/sentence_piece_codec.h"
 
 namespace tvl {
@@ -28,13 +30,15 @@ absl::Status Malformed(const char* key, const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", parts...));
 }
 
-absl::Status CheckModel(const GgufMetadata& metadata) {
+absl::StatusOr<TokenizerKind> ReadKind(const GgufMetadata& metadata) {
   const absl::StatusOr<std::string_view> model = metadata.String(kModel);
   if (!model.ok()) return model.status();
-  if (*model == "llama") return absl::OkStatus();
+  if (*model == "llama") return TokenizerKind::kSentencePieceBpe;
+  if (*model == "gpt2") return TokenizerKind::kByteLevelBpe;
   return Malformed(kModel,
-                   "llama (SentencePiece), the only one that this version can convert, found ",
-                   GgufQuoted(*model), *model == "gpt2" ? ", byte-level BPE" : "");
+                   "llama (SentencePiece) or gpt2 (byte-level BPE), which are all that this "
+                   "version can convert, found ",
+                   GgufQuoted(*model));
 }
 
 absl::Status CheckCount(const char* key, size_t found, uint32_t vocab_size) {
@@ -50,22 +54,14 @@ absl::Status ReadPieces(const GgufMetadata& metadata, uint32_t vocab_size, Token
   for (const std::string_view token : *tokens) bytes += token.size();
   // Keeps the offsets of pieces within the 32 bits they have in a .tvl file.
   if (bytes > UINT32_MAX) return Malformed(kTokens, "at most 4294967295 bytes, found ", bytes);
-  data->pieces.reserve(tokens->size());
-  for (const std::string_view token : *tokens)
-    data->pieces.push_back(absl::StrReplaceAll(std::string(token), {{kSpace, " "}}));
-
-  absl::StatusOr<std::vector<float>> scores = metadata.F32s(kScoresKey);
-  if (!scores.ok()) return scores.status();
-  if (absl::Status s = CheckCount(kScoresKey, scores->size(), vocab_size); !s.ok()) return s;
-  const auto nan = std::ranges::find_if(*scores, [](float score) { return std::isnan(score); });
-  if (nan != scores->end()) {
-    return Malformed(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
-  }
-  data->scores = *std::move(scores);
+  data->pieces.assign(tokens->begin(), tokens->end());
   return absl::OkStatus();
 }
 
 absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
+  // Byte-level BPE does without: all tokens are normal then.
+  if (data->kind == TokenizerKind::kByteLevelBpe && !metadata.Has(kTokenType))
+    return absl::OkStatus();
   const absl::StatusOr<std::vector<int64_t>> types = metadata.Integers(kTokenType);
   if (!types.ok()) return types.status();
   if (absl::Status s = CheckCount(kTokenType, types->size(), vocab_size); !s.ok()) return s;
@@ -98,6 +94,24 @@ bool HasBytePieces(const TokenizerData& data) {
   return count == found.size();
 }
 
+// Scores and spaces. A control token's text is what stands in a prompt, U+2581 included.
+absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data) {
+  absl::StatusOr<std::vector<float>> scores = metadata.F32s(kScoresKey);
+  if (!scores.ok()) return scores.status();
+  const uint32_t vocab_size = static_cast<uint32_t>(data->pieces.size());
+  if (absl::Status s = CheckCount(kScoresKey, scores->size(), vocab_size); !s.ok()) return s;
+  const auto nan = std::ranges::find_if(*scores, [](float score) { return std::isnan(score); });
+  if (nan != scores->end()) {
+    return Malformed(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
+  }
+  data->scores = *std::move(scores);
+  for (size_t i = 0; i < data->pieces.size(); ++i) {
+    if (!IsControl(data->piece_types[i])) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
+  }
+  if (HasBytePieces(*data)) data->flags |= kTokenizerByteFallback;
+  return absl::OkStatus();
+}
+
 // The id at `key`; -1 where there is no such key.
 absl::StatusOr<TokenId> ReadId(const GgufMetadata& metadata, const char* key, uint32_t vocab_size) {
   if (!metadata.Has(key)) return -1;
@@ -107,6 +121,31 @@ absl::StatusOr<TokenId> ReadId(const GgufMetadata& metadata, const char* key, ui
   if (*id == UINT32_MAX) return -1;
   if (*id < vocab_size) return static_cast<TokenId>(*id);
   return Malformed(key, "a token from 0 to ", vocab_size - 1, ", found ", *id);
+}
+
+void AddEnd(TokenId id, TokenizerData* data) {
+  if (id >= 0 && std::ranges::find(data->end_tokens, id) == data->end_tokens.end())
+    data->end_tokens.push_back(id);
+}
+
+// Models end their turns with tokens that their files do not name as ends; llama.cpp knows these.
+void AddEndsByText(TokenizerData* data) {
+  constexpr std::string_view kDeepSeekEnd =
+      "<\xEF\xBD\x9C"
+      "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
+  constexpr std::string_view kEnds[] = {
+      "<|eot_id|>",         "<|im_end|>", "<|return|>", "<|call|>", "<end_of_turn>",
+      "<|endoftext|>",      "<|eom_id|>", "<EOT>",      "_<EOT>",   "<|end_of_text|>",
+      "<end_of_utterance>", kDeepSeekEnd, "<|end|>"};
+  std::map<std::string_view, TokenId> found;
+  for (size_t i = 0; i < data->piece_types.size(); ++i) {
+    if (IsControl(data->piece_types[i]) &&
+        std::ranges::find(kEnds, data->pieces[i]) != std::end(kEnds))
+      found.emplace(data->pieces[i], static_cast<TokenId>(i));
+  }
+  // Where turns end by these two, <|end|> ends but a message of several in one.
+  if (found.contains("<|return|>") && found.contains("<|call|>")) found.erase("<|end|>");
+  for (const auto& [text, id] : found) AddEnd(id, data);
 }
 
 absl::Status ReadIds(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
@@ -125,26 +164,27 @@ absl::Status ReadIds(const GgufMetadata& metadata, uint32_t vocab_size, Tokenize
     if (!id.ok()) return id.status();
     *named.id = *id;
   }
-  for (const TokenId end : {data->eos_id, eot, eom}) {
-    if (end >= 0 && std::ranges::find(data->end_tokens, end) == data->end_tokens.end())
-      data->end_tokens.push_back(end);
-  }
+  for (const TokenId end : {data->eos_id, eot, eom}) AddEnd(end, data);
+  AddEndsByText(data);
   return absl::OkStatus();
 }
 
-// With the defaults of ggml's `llama`.
+// With llama.cpp's defaults; byte-level BPE's have been set by its pre-tokenizer.
 absl::Status ReadFlags(const GgufMetadata& metadata, TokenizerData* data) {
+  const bool sentence_piece = data->kind == TokenizerKind::kSentencePieceBpe;
   const struct {
     const char* key;
     bool fallback;
     uint32_t flag;
-  } flags[] = {{"tokenizer.ggml.add_space_prefix", true, kTokenizerDummyPrefix},
-               {"tokenizer.ggml.add_bos_token", true, kTokenizerAddBos},
-               {"tokenizer.ggml.add_eos_token", false, kTokenizerAddEos}};
+  } flags[] = {
+      {"tokenizer.ggml.add_space_prefix", true, sentence_piece ? kTokenizerDummyPrefix : 0},
+      {"tokenizer.ggml.add_bos_token", sentence_piece || (data->flags & kTokenizerAddBos) != 0,
+       kTokenizerAddBos},
+      {"tokenizer.ggml.add_eos_token", false, kTokenizerAddEos}};
   for (const auto& rule : flags) {
     const absl::StatusOr<bool> set = metadata.BoolOr(rule.key, rule.fallback);
     if (!set.ok()) return set.status();
-    if (*set) data->flags |= rule.flag;
+    data->flags = *set ? data->flags | rule.flag : data->flags & ~rule.flag;
   }
   const absl::StatusOr<std::string_view> chat = metadata.StringOr("tokenizer.chat_template", "");
   if (!chat.ok()) return chat.status();
@@ -156,14 +196,21 @@ absl::Status ReadFlags(const GgufMetadata& metadata, TokenizerData* data) {
 
 absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata,
                                                   uint32_t vocab_size) {
+  const absl::StatusOr<TokenizerKind> kind = ReadKind(metadata);
+  if (!kind.ok()) return kind.status();
   TokenizerData data;
-  data.kind = TokenizerKind::kSentencePieceBpe;
-  if (absl::Status s = CheckModel(metadata); !s.ok()) return s;
+  data.kind = *kind;
   if (absl::Status s = ReadPieces(metadata, vocab_size, &data); !s.ok()) return s;
   if (absl::Status s = ReadTypes(metadata, vocab_size, &data); !s.ok()) return s;
+  const absl::Status pieces = data.kind == TokenizerKind::kSentencePieceBpe
+                                  ? ReadSentencePiece(metadata, &data)
+                                  : ReadGgufByteLevel(metadata, &data);
+  if (!pieces.ok()) return pieces;
   if (absl::Status s = ReadIds(metadata, vocab_size, &data); !s.ok()) return s;
   if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
-  if (HasBytePieces(data)) data.flags |= kTokenizerByteFallback;
+  if (data.kind == TokenizerKind::kByteLevelBpe) {
+    if (absl::Status s = CheckGgufBytes(data); !s.ok()) return s;
+  }
   return data;
 }
 

@@ -10,13 +10,15 @@
 
 namespace tvl {
 
-// Reads the keys tokenizer.ggml.* where the model is `llama`, SentencePiece's BPE: tokens, scores,
-// token_type, the special ids and the flags, and tokenizer.chat_template. U+2581 in a piece becomes
-// the space that it stands for. Generation ends at the tokens eos, eot and eom.
+// Reads the keys tokenizer.ggml.* where the model is `llama`, SentencePiece's BPE, or `gpt2`,
+// byte-level BPE (gguf_byte_level.h): tokens, token_type, scores or merges, the special ids and the
+// flags, and tokenizer.chat_template. In the former U+2581 in a piece becomes the space that it
+// stands for, except in a control token. Generation ends at the tokens eos, eot and eom, and at
+// control tokens whose text is known to end a turn.
 //
-// InvalidArgument naming the key, what was expected and found: another model than `llama`, keys
-// that are missing or of another type, counts other than `vocab_size`, scores that are NaN, kinds
-// that are not known, ids beyond the vocabulary. Callers prefix the file's name.
+// InvalidArgument naming the key, what was expected and found: another model, keys that are missing
+// or of another type, counts other than `vocab_size`, scores that are NaN, kinds that are not
+// known, ids beyond the vocabulary, merges that are none. Callers prefix the file's name.
 absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata,
                                                   uint32_t vocab_size);
 

@@ -29,7 +29,7 @@ class TokenRule {
         vocabulary_.FindPiece(std::string_view(joined_.data(), left.size() + right.size()));
     // Written so that NaN, which only a damaged file has, does not merge.
     if (id < 0 || !(vocabulary_.score(id) > kNeverMerge)) return {};
-    return {id, vocabulary_.score(id)};
+    return {id, ScorePriority(vocabulary_.score(id))};
   }
 
   void Apply(size_t left, size_t, TokenId id) { tokens_[left] = id; }
@@ -47,8 +47,8 @@ void MergeByScore(const TokenizerView& vocabulary, size_t first, std::vector<Tok
   if (count < 2) return;
   TokenId* all = tokens->data() + first;
   TokenRule rule(vocabulary, all);
-  PairMerger merger(count, &rule);
-  merger.Run();
+  PairMerger merger(&rule);
+  merger.Run(count);
   size_t written = 0;
   merger.ForEach([&](size_t slot) { all[written++] = all[slot]; });
   tokens->resize(first + written);

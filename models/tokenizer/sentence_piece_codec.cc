@@ -1,6 +1,7 @@
 #include "models/tokenizer/sentence_piece_codec.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -31,14 +32,16 @@ int ByteOf(std::string_view piece) {
   return -1;
 }
 
+bool IsText(PieceType type) {
+  return type == PieceType::kNormal || type == PieceType::kUserDefined ||
+         type == PieceType::kUnused;
+}
+
 // The token that text can become, or -1.
 TokenId FindText(const TokenizerView& vocabulary, std::string_view text) {
   const TokenId id = vocabulary.FindPiece(text);
   if (id < 0) return -1;
-  const PieceType type = vocabulary.piece_type(id);
-  const bool text_type =
-      type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
-  return text_type ? id : -1;
+  return IsText(vocabulary.piece_type(id)) ? id : -1;
 }
 
 // Bytes of the UTF-8 character that begins with this byte, by that byte alone.
@@ -51,31 +54,36 @@ size_t CharacterBytes(char first) {
 // is.
 class TextRule {
  public:
-  TextRule(const TokenizerView& vocabulary, std::string_view text) : vocabulary_(vocabulary) {
+  explicit TextRule(const TokenizerView& vocabulary) : vocabulary_(vocabulary) {}
+
+  // Begins a stretch; returns how many characters it has.
+  size_t Begin(std::string_view text) {
+    runs_.clear();
     for (size_t begin = 0; begin < text.size();) {
       const size_t bytes = std::min(CharacterBytes(text[begin]), text.size() - begin);
-      runs_.push_back(text.substr(begin, bytes));
+      runs_.push_back({text.substr(begin, bytes), -1});
       begin += bytes;
     }
+    return runs_.size();
   }
-  size_t count() const { return runs_.size(); }
 
   PairMerge Find(size_t left, size_t right) const {
     const TokenId id = FindText(vocabulary_, Together(left, right));
     if (id < 0) return {};
     const float score = vocabulary_.score(id);
     if (score != score) return {};  // only a damaged file has NaN
-    return {id, score};
+    return {id, ScorePriority(score)};
   }
 
-  void Apply(size_t left, size_t right, TokenId) { runs_[left] = Together(left, right); }
+  void Apply(size_t left, size_t right, TokenId id) { runs_[left] = {Together(left, right), id}; }
 
   void Emit(size_t slot, std::vector<TokenId>* tokens) const {
-    const TokenId id = FindText(vocabulary_, runs_[slot]);
+    const Run& run = runs_[slot];
+    const TokenId id = run.id >= 0 ? run.id : FindText(vocabulary_, run.text);
     if (id >= 0) {
       tokens->push_back(id);
     } else if (vocabulary_.has_flag(kTokenizerByteFallback)) {
-      for (const char c : runs_[slot])
+      for (const char c : run.text)
         tokens->push_back(vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c))));
     } else if (vocabulary_.unk_id() >= 0) {
       tokens->push_back(vocabulary_.unk_id());
@@ -83,12 +91,50 @@ class TextRule {
   }
 
  private:
+  struct Run {
+    std::string_view text;
+    TokenId id;  // of what has been merged; -1: a character, not looked up yet
+  };
+
   std::string_view Together(size_t left, size_t right) const {
-    return {runs_[left].data(), runs_[left].size() + runs_[right].size()};
+    return {runs_[left].text.data(), runs_[left].text.size() + runs_[right].text.size()};
   }
 
   const TokenizerView& vocabulary_;
-  std::vector<std::string_view> runs_;
+  std::vector<Run> runs_;
+};
+
+// Where no piece reaches across, a text can be cut before merging: the queues of merges are then
+// short. Between a word and the space before the next one that is almost everywhere. Finding out
+// takes a look at all pieces, which short texts are not worth.
+class Cuts {
+ public:
+  Cuts(const TokenizerView& vocabulary, size_t text_bytes) {
+    constexpr size_t kWorthwhileBytes = 8192;
+    none_ = text_bytes < kWorthwhileBytes;
+    for (size_t i = 0; i < vocabulary.vocab_size() && !none_; ++i) {
+      const TokenId id = static_cast<TokenId>(i);
+      if (!IsText(vocabulary.piece_type(id))) continue;
+      const std::string_view piece = vocabulary.piece(id);
+      for (size_t at = 1; at < piece.size(); ++at) {
+        if (piece[at] == ' ') joined_[static_cast<uint8_t>(piece[at - 1])] = true;
+      }
+    }
+  }
+
+  // The end of the stretch that begins with the character at `begin`.
+  size_t EndOfStretch(std::string_view text, size_t begin) const {
+    if (none_) return text.size();
+    for (size_t at = begin + CharacterBytes(text[begin]); at < text.size();
+         at += CharacterBytes(text[at])) {
+      if (text[at] == ' ' && !joined_[static_cast<uint8_t>(text[at - 1])]) return at;
+    }
+    return text.size();
+  }
+
+ private:
+  bool none_;
+  std::array<bool, kByteCount> joined_ = {};  // whether a piece has this byte before a space
 };
 
 }  // namespace
@@ -137,10 +183,15 @@ void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text,
     spaced += mark ? ' ' : text[i];
     i += mark ? kSpaceMark.size() : 1;
   }
-  TextRule rule(vocabulary, spaced);
-  PairMerger merger(rule.count(), &rule);
-  merger.Run();
-  merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
+  const Cuts cuts(vocabulary, spaced.size());
+  TextRule rule(vocabulary);
+  PairMerger merger(&rule);
+  for (size_t begin = 0; begin < spaced.size();) {
+    const size_t end = cuts.EndOfStretch(spaced, begin);
+    merger.Run(rule.Begin(std::string_view(spaced).substr(begin, end - begin)));
+    merger.ForEach([&](size_t slot) { rule.Emit(slot, tokens); });
+    begin = end;
+  }
 }
 
 std::string_view DecodeSentencePiece(const TokenizerView& vocabulary, TokenId previous,

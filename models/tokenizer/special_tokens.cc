@@ -29,15 +29,17 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
   const auto add = [&](TokenId id, std::string_view text) {
     if (!text.empty()) tokens_.push_back({text, id});
   };
-  for (size_t i = 0; i < vocabulary.added_token_count(); ++i) {
-    const TokenId id = static_cast<TokenId>(vocabulary.added_token(i).id);
-    add(id, vocabulary.piece(id));
-  }
+  // Each once: then all their texts are no longer than the file, however often it lists one.
+  std::vector<TokenId> added(vocabulary.added_token_count());
+  for (size_t i = 0; i < added.size(); ++i)
+    added[i] = static_cast<TokenId>(vocabulary.added_token(i).id);
+  std::ranges::sort(added);
+  added.erase(std::unique(added.begin(), added.end()), added.end());
+  for (const TokenId id : added) add(id, vocabulary.piece(id));
   if (control && vocabulary.has_piece_types()) {
     for (size_t i = 0; i < vocabulary.vocab_size(); ++i) {
       const TokenId id = static_cast<TokenId>(i);
-      const PieceType type = vocabulary.piece_type(id);
-      if (type == PieceType::kControl || type == PieceType::kUnknown) add(id, vocabulary.piece(id));
+      if (IsControl(vocabulary.piece_type(id))) add(id, vocabulary.piece(id));
     }
   } else if (control) {
     for (const TokenId id : {vocabulary.unk_id(), vocabulary.bos_id(), vocabulary.eos_id()})
@@ -46,8 +48,10 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
   std::ranges::sort(tokens_, [](const SpecialToken& a, const SpecialToken& b) {
     return a.text != b.text ? a.text < b.text : a.id < b.id;
   });
-  const auto equal = std::ranges::unique(tokens_, {}, &SpecialToken::text);
-  tokens_.erase(equal.begin(), equal.end());
+  tokens_.erase(
+      std::unique(tokens_.begin(), tokens_.end(),
+                  [](const SpecialToken& a, const SpecialToken& b) { return a.text == b.text; }),
+      tokens_.end());
   for (const SpecialToken& token : tokens_) ++first_[ByteAt(token.text, 0) + 1];
   for (size_t byte = 0; byte < kByteCount; ++byte) first_[byte + 1] += first_[byte];
 }

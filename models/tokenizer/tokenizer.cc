@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
+#include "models/tokenizer/byte_level_codec.h"
 #include "models/tokenizer/llama2c_codec.h"
 #include "models/tokenizer/sentence_piece_codec.h"
 #include "models/tokenizer/special_tokens.h"
@@ -29,11 +30,15 @@ absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
     case TokenizerKind::kSentencePieceBpe:
       status = CheckSentencePieceTokenizer(view);
       break;
+    case TokenizerKind::kByteLevelBpe:
+      status = CheckByteLevelTokenizer(view);
+      break;
     default:
       status =
           absl::UnimplementedError(absl::StrCat("tokenizer section: kind: expected 1 (llama2.c "
-                                                "score BPE) or 2 (SentencePiece BPE), which "
-                                                "are all that this version reads, found ",
+                                                "score BPE), 2 (SentencePiece BPE) or 3 "
+                                                "(byte-level BPE), which are all that this "
+                                                "version reads, found ",
                                                 static_cast<uint32_t>(view.kind())));
   }
   if (!status.ok()) return status;
@@ -62,15 +67,26 @@ void Tokenizer::EncodeStretch(std::string_view text, bool bos, bool begins,
                               std::vector<TokenId>* out) const {
   if (view_.kind() == TokenizerKind::kLlama2c) {
     EncodeLlama2c(view_, text, bos, begins, out);
-  } else {
-    if (bos && bos_id() >= 0) out->push_back(bos_id());
+    return;
+  }
+  if (bos && bos_id() >= 0) out->push_back(bos_id());
+  if (view_.kind() == TokenizerKind::kSentencePieceBpe) {
     EncodeSentencePiece(view_, text, begins, out);
+  } else {
+    EncodeByteLevel(view_, text, out);
   }
 }
 
 std::string_view Tokenizer::Decode(TokenId previous, TokenId token) const {
-  if (view_.kind() == TokenizerKind::kLlama2c) return DecodeLlama2c(view_, previous, token);
-  return DecodeSentencePiece(view_, previous, token);
+  switch (view_.kind()) {
+    case TokenizerKind::kLlama2c:
+      return DecodeLlama2c(view_, previous, token);
+    case TokenizerKind::kSentencePieceBpe:
+      return DecodeSentencePiece(view_, previous, token);
+    case TokenizerKind::kByteLevelBpe:
+      return DecodeByteLevel(view_, token);
+  }
+  return {};
 }
 
 bool Tokenizer::IsEnd(TokenId token) const {

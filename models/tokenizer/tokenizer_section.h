@@ -57,6 +57,11 @@ enum class PieceType : uint8_t {
   kByte = 6,
 };
 
+// Whether tokens of the type are no text: text becomes one only where special tokens are asked for.
+constexpr bool IsControl(PieceType type) {
+  return type == PieceType::kControl || type == PieceType::kUnknown;
+}
+
 // One merge of byte-level BPE; its rank is its index in the table.
 struct TokenizerMerge {
   uint32_t left;

@@ -108,13 +108,13 @@ TEST(TokenizerTest, FindingSpecialTokensTakesLinearTime) {
     data.scores.push_back(0);
   }
   const Loaded t(data);
-  std::string text(1 << 20, '<');
+  std::string text(1 << 18, '<');
   text += "<<<unused4999>";
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<TokenId> tokens = t.Encode(text);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   std::printf("%zu tokens in %.3f s\n", tokens.size(), seconds.count());
-  EXPECT_EQ(tokens.size(), (1u << 20) + 1);
+  EXPECT_EQ(tokens.size(), (1u << 18) + 1);
   EXPECT_EQ(tokens.back(), 259 + 5000);
   EXPECT_LT(seconds.count(), 30.0);
 }
@@ -262,11 +262,10 @@ std::string CreateError(const TokenizerData& data) {
 
 TEST(TokenizerTest, RefusesWhatItCannotDo) {
   TokenizerData data = Llama2cVocabulary({});
-  data.kind = TokenizerKind::kByteLevelBpe;
+  data.kind = static_cast<TokenizerKind>(4);
   EXPECT_EQ(CreateError(data),
-            "tokenizer section: kind: expected 1 (llama2.c score BPE) or 2 (SentencePiece BPE), "
-            "which are "
-            "all that this version reads, found 3");
+            "tokenizer section: kind: expected 1 (llama2.c score BPE), 2 (SentencePiece BPE) or 3 "
+            "(byte-level BPE), which are all that this version reads, found 4");
   data = Llama2cVocabulary({});
   data.scores.clear();
   EXPECT_EQ(

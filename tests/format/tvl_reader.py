@@ -212,6 +212,10 @@ class Tokenizer:
         if self.merges:
             pairs = [struct.pack("<II", left, right) for left, right, _ in self.merges]
             check(list(numbers("I", tables["merge_index"])) == build_index(pairs), "merge_index")
+        if h["kind"] == 3:
+            check(self.merges and h["pre_tokenizer"] < 12 and not h["flags"] & 0x73, "what kind 3 needs")
+            for left, right, result in self.merges:
+                check(self.pieces[left] + self.pieces[right] == self.pieces[result], "a merge's result")
 
     def find(self, piece):
         """The lowest id of a piece, or -1."""

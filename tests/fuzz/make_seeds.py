@@ -11,6 +11,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tokenizer"))
+import byte_level_gguf  # noqa: E402
 import make_checkpoint  # noqa: E402
 import make_gguf  # noqa: E402
 
@@ -52,6 +54,20 @@ def main(folder, *tvl):
         gguf.metadata["tokenizer.ggml.token_type"][1][1][-1] = 4
         with open(seed(folder, "gguf", kind), "wb") as file:
             file.write(gguf.bytes())
+    # Tokenizers of kind 3: from GGUF; from a .tvl file; for each pre-tokenizer, from what the target makes of bytes.
+    gguf = make_gguf.llama(["F32"], narrow)
+    byte_level_gguf.byte_level(gguf, "llama-bpe")
+    with open(seed(folder, "gguf", "byte-level"), "wb") as file:
+        file.write(gguf.bytes())
+    target = seed(folder, "tvl_reader", "gguf-byte-level")
+    subprocess.run([*tvl, "convert", seed(folder, "gguf", "byte-level"), target], check=True)
+    with open(target, "rb") as file, open(seed(folder, "tokenizer", "section"), "wb") as out:
+        data = file.read()
+        out.write(b"\xff\xff" + data[struct.unpack_from("<Q", data, 40)[0] :])
+    merges = b"ababc c \xc3\xa9"
+    for pre_tokenizer in range(13):
+        with open(seed(folder, "tokenizer", "byte-level-%d" % pre_tokenizer), "wb") as out:
+            out.write(b"\xff\xfe" + bytes([pre_tokenizer, 128]) + merges + " I'll pay 1234\u20ac\u3002\r\n\n  \u65e5\u672c\xff ab".encode())
     # A tokenizer of kind 2.
     subprocess.run([*tvl, "convert", seed(folder, "gguf", "Q4_0"), seed(folder, "tvl_reader", "gguf-q4")], check=True)
 

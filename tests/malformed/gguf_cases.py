@@ -291,8 +291,7 @@ def tokenizer(good, add):
         return (kind, (element, values))
 
     bad("model", None, "a string, found none")
-    bad("model", (STRING, "gpt2"), "llama (SentencePiece)", "found 'gpt2', byte-level BPE")
-    bad("model", (STRING, "t5"), "found 't5'")
+    bad("model", (STRING, "t5"), "llama (SentencePiece) or gpt2 (byte-level BPE)", "found 't5'")
     bad("model", (U32, 1), "found u32 1")
     for key, what in (("tokens", "an array of strings"), ("scores", "an array of f32"), ("token_type", "an array of integers")):
         bad(key, None, what, "found none")

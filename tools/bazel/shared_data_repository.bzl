@@ -5,6 +5,9 @@ file of that name; //tools/bazel:shared_data.bzl defines the tests that need the
 """
 
 _FILES = {
+    "ggml-vocab-gpt-2.gguf": "data/ggml-vocab-gpt-2.gguf",
+    "ggml-vocab-gpt-2.gguf.inp": "data/ggml-vocab-gpt-2.gguf.inp",
+    "ggml-vocab-gpt-2.gguf.out": "data/ggml-vocab-gpt-2.gguf.out",
     "ggml-vocab-llama-spm.gguf": "data/ggml-vocab-llama-spm.gguf",
     "ggml-vocab-llama-spm.gguf.inp": "data/ggml-vocab-llama-spm.gguf.inp",
     "ggml-vocab-llama-spm.gguf.out": "data/ggml-vocab-llama-spm.gguf.out",

@@ -28,6 +28,7 @@ _LIBRARIES = {
     "gtest_main": _library("libgtest-dev", "googletest", "gtest_main"),
     "highway": _library("libhwy-dev", "highway", "libhwy"),
     "nlohmann_json": _library("nlohmann-json3-dev", "nlohmann-json", "nlohmann_json"),
+    "pcre2": _library("libpcre2-dev", "pcre2", "libpcre2-8"),
     "xxhash": _library("libxxhash-dev", "xxhash", "libxxhash"),
 }
 

@@ -1,0 +1,29 @@
+#ifndef TVL_MODELS_TOKENIZER_BYTE_LEVEL_CODEC_H_
+#define TVL_MODELS_TOKENIZER_BYTE_LEVEL_CODEC_H_
+
+// Tokenizer kind 3: byte-level BPE (models/TVL_FORMAT.md, "Kind 3 in full").
+
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/token.h"
+#include "models/tokenizer/tokenizer_section.h"
+
+namespace tvl {
+
+// Whether the section has what this kind needs: merges, a pre-tokenizer that is known, and a token
+// for every byte. Compiles the pre-tokenizer's expressions.
+absl::Status CheckByteLevelTokenizer(const TokenizerView& vocabulary);
+
+// Appends the tokens of `text`, without BOS. O(n log n) in its length. REQUIRES: a vocabulary that
+// has passed the check.
+void EncodeByteLevel(const TokenizerView& vocabulary, std::string_view text,
+                     std::vector<TokenId>* tokens);
+
+// The bytes that `token` stands for: its piece, or nothing for a control or unknown token.
+std::string_view DecodeByteLevel(const TokenizerView& vocabulary, TokenId token);
+
+}  // namespace tvl
+
+#endif  // TVL_MODELS_TOKENIZER_BYTE_LEVEL_CODEC_H_
