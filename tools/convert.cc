@@ -90,7 +90,7 @@ void AddConvert(CLI::App& app, Action* action) {
       "  tvl convert stories15M.bin small.tvl --tokenizer tokenizer.bin --dtype q4 --recipe "
       "embedding=q8,w2=q8");
   AddFileName(*sub, "IN", &options->conversion.in,
-              "A GGUF file of the llama architecture (of several parts the first, "
+              "A GGUF file (of several parts the first, "
               "...-00001-of-0000N.gguf), or a llama2.c checkpoint, version 0, 1 or 2")
       ->required()
       ->type_name("");

@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do cp -L "bazel-bin/tests/fuzz/${target}_fuzz" "$
 mkdir -p tests/fuzz/found
 fuzz() {
   TEST_TMPDIR=$scratch "$scratch/$1_fuzz" "$scratch/seeds/$1" \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+    -max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -malloc_limit_mb=256 \
     -max_len=131072 -print_final_stats=1 -artifact_prefix="tests/fuzz/found/$1-" >"$scratch/$1.log" 2>&1
   echo $? >"$scratch/$1.status"
 }
