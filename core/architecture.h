@@ -13,33 +13,24 @@ enum class Architecture : uint32_t { kLlama = 1, kMistral = 2, kQwen2 = 3, kQwen
 // architecture lacks is not even asked for.
 struct ArchitectureTraits {
   Architecture id = Architecture::kLlama;
+  char name[16] = {};
   bool sliding_window = false;  // a position sees ModelConfig::sliding_window ones, itself the last
   bool qkv_bias = false;        // queries, keys and values have biases
   bool qk_norm = false;         // heads of queries and keys are normed before RoPE turns them
 };
 
-// All that there are. To add one is to add a line; a trait more is a field more, and its use in
-// models/llama.h, TvlReader::BindLayer and ListTensors (tvl_writer.cc).
+// All that there are. To add one that has no new trait is to add a number above, a line here, and
+// one to the importer's table (models/import/gguf_config.cc). A trait more is a field more, and its
+// use in the forward pass (models/llama.h); where it brings tensors, also in LayerView
+// (core/model_view.h), LayerSource (models/model_source.h), ListTensors (models/tvl_writer.cc),
+// BindAttentionVectors (models/tvl_reader.cc), ImportGguf (models/import/gguf.cc) and
+// models/TVL_FORMAT.md.
 inline constexpr ArchitectureTraits kArchitectures[] = {
-    {.id = Architecture::kLlama},
-    {.id = Architecture::kMistral, .sliding_window = true},
-    {.id = Architecture::kQwen2, .qkv_bias = true},
-    {.id = Architecture::kQwen3, .qk_norm = true},
+    {.id = Architecture::kLlama, .name = "llama"},
+    {.id = Architecture::kMistral, .name = "mistral", .sliding_window = true},
+    {.id = Architecture::kQwen2, .name = "qwen2", .qkv_bias = true},
+    {.id = Architecture::kQwen3, .name = "qwen3", .qk_norm = true},
 };
-
-constexpr const char* ArchitectureName(Architecture id) {
-  switch (id) {
-    case Architecture::kLlama:
-      return "llama";
-    case Architecture::kMistral:
-      return "mistral";
-    case Architecture::kQwen2:
-      return "qwen2";
-    case Architecture::kQwen3:
-      return "qwen3";
-  }
-  return "unknown";
-}
 
 // Null for a number that is none of them.
 constexpr const ArchitectureTraits* FindArchitecture(Architecture id) {
@@ -47,6 +38,11 @@ constexpr const ArchitectureTraits* FindArchitecture(Architecture id) {
     if (traits.id == id) return &traits;
   }
   return nullptr;
+}
+
+constexpr const char* ArchitectureName(Architecture id) {
+  const ArchitectureTraits* const traits = FindArchitecture(id);
+  return traits == nullptr ? "unknown" : traits->name;
 }
 
 }  // namespace tvl

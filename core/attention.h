@@ -157,7 +157,7 @@ class AttentionPass {
 //
 // where i begins at 0, or where the window of the token does. The sums are those over all
 // positions, with scores of -inf before the window: as the lanes and chains of a sum go by
-// multiples of 16 and 4, whole panels there change no bit, and are not read.
+// multiples of 16 and 4, whole panels there, of finite values, change no bit, and are not read.
 //
 // With a cache of q8 the query is quantised for the first product, and for the second every
 // probability is multiplied by the scale of its position, once per block of dimensions.

@@ -101,9 +101,10 @@
 // core/attention.h, and core/kv_append.h for how the cache is written. A changed order raises
 // kContractVersion; an operation more changes no bit of the others and does not.
 //
-// Where a batch meets a value that is not finite, one thing is left open: a token's product with V
-// may read columns of tokens after it, or up to 15 before its window, times +0, and so see their
-// NaN or infinity.
+// Where attention meets a value that is not finite, one thing is left open: a token's product with
+// V may read columns that it does not see, times +0, and so take over their NaN or infinity. These
+// are the columns of tokens after it in its batch, and where there is a window those from the
+// multiple of 16 at or before the window of the batch's first token.
 #ifndef TVL_CORE_KERNEL_H_
 #define TVL_CORE_KERNEL_H_
 

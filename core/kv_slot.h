@@ -122,7 +122,7 @@ struct KvSlot {
     }
   }
 
-  // The same from position `first` on, a multiple of 16.
+  // For Keys and Values from position `first` on, a multiple of 16.
   KvSlot From(size_t first) const {
     KvSlot rest = *this;
     rest.keys += first / kPanelRows * key_panel_bytes();

@@ -63,8 +63,7 @@ struct MatrixSource {
 
 struct LayerSource {
   const float* attention_norm = nullptr;  // (dim)
-  // Where the architecture has them (core/model_view.h); rows of queries and keys in the file's
-  // order.
+  // Where the architecture has them (core/model_view.h), with RoPE's pairs as the file has them.
   const float* bq = nullptr;
   const float* bk = nullptr;
   const float* bv = nullptr;

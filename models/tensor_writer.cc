@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -19,8 +20,8 @@ namespace {
 
 using format::DirectoryEntry;
 
-// Small enough that a batch is still in the core's cache when it is hashed and written, and that
-// progress and interrupts are looked at often while a slow CPU quantises.
+// Small enough that a batch is still in the cache when it is hashed and written, and that progress
+// and interrupts are looked at often while a slow CPU quantises.
 constexpr size_t kBatchBytes = size_t{256} << 10;
 // The disk is to write while the CPU packs, in runs that suit it.
 constexpr uint64_t kWritebackBytes = uint64_t{8} << 20;
@@ -129,6 +130,12 @@ absl::Status TensorWriter::Write(const TensorSource& tensor, DirectoryEntry* ent
 }
 
 absl::Status TensorWriter::WriteVector(const TensorSource& tensor, const DirectoryEntry& entry) {
+  const auto bad = std::ranges::find_if(tensor.vector, [](float x) { return !std::isfinite(x); });
+  if (bad != tensor.vector.end()) {
+    return absl::DataLossError(absl::StrCat("tensor ", tensor.name, ", number ",
+                                            bad - tensor.vector.begin(),
+                                            ": expected a finite number, found ", *bad));
+  }
   std::vector<std::byte> padded(entry.bytes);
   std::memcpy(padded.data(), tensor.vector.data(), tensor.vector.size_bytes());
   return Append(padded);
@@ -143,7 +150,7 @@ absl::Status TensorWriter::WriteMatrices(const TensorSource& tensor, const Direc
       std::min(panels, std::max(kBatchBytes / panel_bytes, kPanelsPerThread * pool_->threads()));
   for (AlignedBuffer<std::byte>& buffer : batches_) {
     if (buffer.size() >= batch * panel_bytes) continue;
-    buffer = {};  // first, so that there are never two
+    buffer = {};  // first, so that there are never three
     buffer = AlignedBuffer<std::byte>(batch * panel_bytes);
   }
   for (const TensorSource::Matrix& m : tensor.matrices) {

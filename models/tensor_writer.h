@@ -33,7 +33,7 @@ struct TensorSource {
   WeightType type = WeightType::kF32;  // of the matrices
 };
 
-// Memory stays bounded by a batch of panels, whatever the model; the bytes do not depend on the
+// Memory stays bounded by two batches of panels, whatever the model; the bytes do not depend on the
 // threads.
 class TensorWriter {
  public:
@@ -43,8 +43,9 @@ class TensorWriter {
   TensorWriter(AtomicFile* file, ThreadPool* pool, Progress progress);
 
   // Writes the data where the entry says, and fills in the entry's checksum. DataLoss for a
-  // weight that the entry's type cannot store, or a block whose scale is not finite; the first of
-  // them, in the order of the file. Cancelled if stopped; otherwise the file's errors.
+  // weight that the entry's type cannot store, a block whose scale is not finite, or a number of a
+  // vector that is not; the first of them, in the order of the file. Cancelled if stopped;
+  // otherwise the file's errors.
   //
   // losses: none, or one for each matrix, to which is added what it costs.
   absl::Status Write(const TensorSource& tensor, format::DirectoryEntry* entry,

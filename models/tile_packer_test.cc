@@ -19,7 +19,7 @@
 namespace tvl {
 namespace {
 
-constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172};
+constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172, 1056};
 
 // `rows` rows of `cols` numbers, packed into memory that was poisoned.
 struct Packed {

@@ -31,6 +31,12 @@ constexpr GgufArchitecture kGgufArchitectures[] = {
      .interleaved_rope = false},
 };
 
+// TensorTaker::Vector (gguf.cc) reorders nothing.
+static_assert(std::ranges::none_of(kGgufArchitectures, [](const GgufArchitecture& a) {
+  const ArchitectureTraits& traits = *FindArchitecture(a.architecture);
+  return a.interleaved_rope && (traits.qkv_bias || traits.qk_norm);
+}));
+
 constexpr char kWindowKey[] = "attention.sliding_window";
 
 // Keys after the architecture's name that are used, here and in gguf_rope.cc, or say nothing that
@@ -104,7 +110,7 @@ absl::Status CheckKeys(const GgufMetadata& metadata, const GgufArchitecture& arc
     if (!key.starts_with(prefix)) continue;
     const std::string_view rest = key.substr(prefix.size());
     if (std::ranges::find(kKnownKeys, rest) != std::end(kKnownKeys)) continue;
-    if (rest == kWindowKey && architecture.with_window != architecture.architecture) continue;
+    if (rest == kWindowKey && architecture.may_have_window()) continue;
     const auto rule = std::ranges::find(kNeutralKeys, rest, &NeutralKey::key);
     if (rule == std::end(kNeutralKeys)) {
       return absl::InvalidArgumentError(
@@ -169,7 +175,7 @@ absl::StatusOr<ModelConfig> ReadShapes(const GgufMetadata& metadata,
                                        const std::string& prefix) {
   KeyReader read(metadata, prefix);
   ModelConfig c;
-  c.sliding_window = read.U32Or(kWindowKey, 0);
+  if (architecture.may_have_window()) c.sliding_window = read.U32Or(kWindowKey, 0);
   c.architecture = c.sliding_window == 0 ? architecture.architecture : architecture.with_window;
   c.dim = read.U32("embedding_length");
   c.hidden_dim = read.U32("feed_forward_length");

@@ -19,6 +19,8 @@ struct GgufArchitecture {
   // not.
   Architecture with_window;
   bool interleaved_rope;  // the rows of wq and wk are in RoPE pairs (2i, 2i + 1)
+
+  constexpr bool may_have_window() const { return with_window != architecture; }
 };
 
 struct GgufConfig {

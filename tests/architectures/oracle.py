@@ -5,7 +5,7 @@ qwen3, in double precision: what the engine's logits are compared with.
 
 Nothing is shared with the engine. Each function is one definition, with its source. Where a model's publication and
 llama.cpp leave a choice (which rows make a RoPE pair, what YaRN multiplies by), it is llama.cpp's, because GGUF files are
-made for it; tests/peer compares with llama.cpp itself.
+made for it.
 """
 
 import math

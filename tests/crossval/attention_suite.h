@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -246,44 +247,73 @@ TYPED_TEST_P(AttentionTest, ChunksGiveTheBitsOfSteps) {
   }
 }
 
-// A window leaves whole panels unread, and no bit shows it; nor does how tokens are grouped.
+// No bit shows that a window leaves whole panels out; nor does how tokens are grouped.
 TYPED_TEST_P(AttentionTest, WindowsAreThoseOfTheDefinition) {
-  constexpr size_t kPositions = 60, kHeads = 2, kHeadDim = 10;
-  Random random;
-  const GuardedBuffer<float> q =
-      this->Queries(kPositions * kHeads, kHeadDim, Fill::kNormal, random);
-  const size_t token_stride = kHeads * this->QueryStride(kHeadDim);
-  for (const KvType type : kKvTypes) {
-    typename TestFixture::Twins twins(type, kHeadDim, 64);
-    for (size_t position = 0; position < kPositions; ++position)
-      twins.Append(position, Fill::kNormal, random);
-    for (const size_t window : {1, 2, 15, 16, 17, 33, 59, 60, 61, 1000}) {
-      std::vector<float> expected;
-      for (size_t t = 0; t < kPositions; ++t) {
-        const float* token_q = q.data() + t * token_stride;
-        const std::vector<float> one = this->template Attention<ScalarReference>(
-            twins.reference, t + 1, token_q, kHeads, 1, SlidingWindow{window});
-        if (type != KvType::kQ8) {
-          const std::vector<float> head =
-              this->WindowedByDefinition(twins.reference.slot(), t + 1, token_q, window);
-          ASSERT_TRUE(AllEqual(head, std::span(one).first(kHeadDim)))
-              << KvTypeName(type) << " window " << window << " position " << t;
+  constexpr size_t kPositions = 60;
+  struct Heads {
+    size_t count, dim;
+  };
+  for (const auto [heads, head_dim] : {Heads{2, 10}, Heads{1, 80}, Heads{5, 64}}) {
+    Random random;
+    const GuardedBuffer<float> q =
+        this->Queries(kPositions * heads, head_dim, Fill::kNormal, random);
+    const size_t token_stride = heads * this->QueryStride(head_dim), width = heads * head_dim;
+    for (const KvType type : kKvTypes) {
+      typename TestFixture::Twins twins(type, head_dim, 64);
+      for (size_t position = 0; position < kPositions; ++position)
+        twins.Append(position, Fill::kNormal, random);
+      for (const size_t window : {1, 2, 15, 16, 17, 33, 59, 60, 1000}) {
+        std::vector<float> expected;
+        for (size_t t = 0; t < kPositions; ++t) {
+          const float* token_q = q.data() + t * token_stride;
+          const std::vector<float> one = this->template Attention<ScalarReference>(
+              twins.reference, t + 1, token_q, heads, 1, SlidingWindow{window});
+          if (type != KvType::kQ8) {
+            const std::vector<float> head =
+                this->WindowedByDefinition(twins.reference.slot(), t + 1, token_q, window);
+            ASSERT_TRUE(AllEqual(head, std::span(one).first(head_dim)))
+                << KvTypeName(type) << " window " << window << " position " << t;
+          }
+          expected.insert(expected.end(), one.begin(), one.end());
         }
-        expected.insert(expected.end(), one.begin(), one.end());
-      }
-      for (const size_t chunk : {1, 5, 17, 60}) {
-        for (size_t begin = 0; begin < kPositions; begin += chunk) {
-          const size_t count = std::min<size_t>(chunk, kPositions - begin);
-          const std::vector<float> found = this->template Attention<TypeParam>(
-              twins.tested, begin + 1, q.data() + begin * token_stride, kHeads, count,
-              SlidingWindow{window});
-          const size_t width = kHeads * kHeadDim;
-          ASSERT_TRUE(AllEqual(std::span(expected).subspan(begin * width, count * width), found))
-              << KvTypeName(type) << " window " << window << " chunk " << chunk << " from "
-              << begin;
+        for (const size_t chunk : {1, 5, 17, 60}) {
+          for (size_t begin = 0; begin < kPositions; begin += chunk) {
+            const size_t count = std::min<size_t>(chunk, kPositions - begin);
+            const std::vector<float> found = this->template Attention<TypeParam>(
+                twins.tested, begin + 1, q.data() + begin * token_stride, heads, count,
+                SlidingWindow{window});
+            ASSERT_TRUE(AllEqual(std::span(expected).subspan(begin * width, count * width), found))
+                << KvTypeName(type) << " window " << window << " chunk " << chunk << " from "
+                << begin;
+          }
         }
       }
     }
+  }
+}
+
+// What is in the panels before a window, NaN here, is not read.
+TYPED_TEST_P(AttentionTest, PanelsBeforeTheWindowAreNotRead) {
+  constexpr size_t kPositions = 60, kHeads = 2, kHeadDim = 40, kFirst = 45;
+  constexpr SlidingWindow kWindow = {13};  // the first token sees 32 and on
+  const std::vector<float> nan(kHeadDim, std::numeric_limits<float>::quiet_NaN());
+  for (const KvType type : kKvTypes) {
+    Random random;
+    typename TestFixture::Twins twins(type, kHeadDim, 64);
+    for (size_t position = 0; position < kPositions; ++position) {
+      twins.Append(position, Fill::kNormal, random);
+      if (position >= kFirst - kWindow.positions) continue;
+      AppendKey<TypeParam>(nan.data(), position, twins.tested.slot());
+      AppendValue<TypeParam>(nan.data(), position, twins.tested.slot());
+    }
+    const size_t tokens = kPositions - kFirst + 1;
+    const GuardedBuffer<float> q = this->Queries(tokens * kHeads, kHeadDim, Fill::kNormal, random);
+    const std::vector<float> expected = this->template Attention<ScalarReference>(
+        twins.reference, kFirst, q.data(), kHeads, tokens, kWindow);
+    ASSERT_TRUE(AllEqual(expected, this->template Attention<TypeParam>(
+                                       twins.tested, kFirst, q.data(), kHeads, tokens, kWindow)))
+        << KvTypeName(type);
+    for (const float value : expected) ASSERT_FALSE(std::isnan(value));
   }
 }
 
@@ -324,7 +354,8 @@ TYPED_TEST_P(AttentionTest, RewindsLeaveNoTrace) {
 
 REGISTER_TYPED_TEST_SUITE_P(AttentionTest, AppendsAreTheSameBits, EveryGroupAndPrefix,
                             EveryKindOfNumber, ChunksGiveTheBitsOfSteps,
-                            WindowsAreThoseOfTheDefinition, RewindsLeaveNoTrace);
+                            WindowsAreThoseOfTheDefinition, PanelsBeforeTheWindowAreNotRead,
+                            RewindsLeaveNoTrace);
 
 }  // namespace tvl::testing
 
