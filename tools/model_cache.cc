@@ -107,10 +107,11 @@ std::string InFolder(const std::string& folder, const std::string& name, const c
 }
 
 // OK if the file is whole, as far as can be told without reading the weights.
-absl::Status CheckModel(const std::string& path) {
-  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+absl::StatusOr<TvlFile> OpenModelFile(const std::string& path) {
+  absl::StatusOr<MappedFile> file = MappedFile::Open(path);
   if (!file.ok()) return file.status();
-  return TvlReader::Parse(file->bytes(), path).status();
+  if (absl::Status s = TvlReader::Parse(file->bytes(), path).status(); !s.ok()) return s;
+  return TvlFile{.path = path, .file = *std::move(file)};
 }
 
 std::string ReadRecord(const std::string& path) {
@@ -152,9 +153,9 @@ absl::Status Make(const Conversion& conversion, const std::string& path, const F
   return NotKept(path, status);
 }
 
-// As TvlFileOf, for an entry that is not there or damaged.
-absl::Status MakeEntry(const std::string& path, const std::string& folder,
-                       const std::string& name) {
+// As OpenTvlFile, for an entry that is not there or damaged.
+absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& folder,
+                                  const std::string& name) {
   // First, so that a file that is not to be converted leaves nothing behind.
   ConversionOptions as_source;
   as_source.in = path;
@@ -167,15 +168,19 @@ absl::Status MakeEntry(const std::string& path, const std::string& folder,
   });
   if (!record.ok()) return NotKept(path, record.status());
   const std::string model = InFolder(folder, name, kModel);
-  const absl::Status found = CheckModel(model);
-  if (found.ok()) return absl::OkStatus();
-  if (!absl::IsNotFound(found)) {
-    PrintNote(absl::StrCat("tvl: ", found.message(), "; this file of the cache is made anew\n"));
+  absl::StatusOr<TvlFile> found = OpenModelFile(model);
+  if (found.ok()) {
+    record->Write(Absolute(path)).IgnoreError();
+    return found;
+  }
+  if (!absl::IsNotFound(found.status())) {
+    PrintNote(
+        absl::StrCat("tvl: ", found.status().message(), "; this file of the cache is made anew\n"));
     unlink(model.c_str());  // first: it may take the room that the new one needs
   }
   if (absl::Status s = Make(*conversion, path, *record, model); !s.ok()) return s;
   // A download that goes on, say.
-  if (EntryName(path) == name) return absl::OkStatus();
+  if (EntryName(path) == name) return OpenModelFile(model);
   unlink(model.c_str());
   record->Remove();
   return absl::UnavailableError(
@@ -225,17 +230,19 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder,
 
 }  // namespace
 
-absl::StatusOr<std::string> TvlFileOf(const std::string& path) {
-  if (!IsGgufFile(path)) return path;
+absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path) {
+  if (!IsGgufFile(path)) {
+    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    if (!file.ok()) return file.status();
+    return TvlFile{.path = path, .file = *std::move(file)};
+  }
   const absl::StatusOr<std::string> folder = CacheFolder(kCachedModels);
   if (!folder.ok()) return InFile(path, folder.status());
   const std::string name = EntryName(path);
-  const std::string model = InFolder(*folder, name, kModel);
-  const std::string record = InFolder(*folder, name, kSource);
-  if (CheckModel(model).ok() && NoteUse(record, path)) return model;
-  if (absl::Status s = MakeEntry(path, *folder, name); !s.ok()) return s;
-  NoteUse(record, path);
-  return model;
+  if (absl::StatusOr<TvlFile> model = OpenModelFile(InFolder(*folder, name, kModel));
+      model.ok() && NoteUse(InFolder(*folder, name, kSource), path))
+    return model;
+  return MakeEntry(path, *folder, name);
 }
 
 absl::StatusOr<std::vector<CachedModel>> ListCachedModels(const std::string& folder) {

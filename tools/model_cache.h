@@ -16,14 +16,21 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/mapped_file.h"
 
 namespace tvl {
+
+// Open, so that whoever clears the cache takes it from nobody.
+struct TvlFile {
+  std::string path;
+  MappedFile file;
+};
 
 // The .tvl file of what the user names: `path` itself, or the cache's file if `path` is a GGUF file
 // (of several parts the first). What is not there or does not parse is made, with notes and
 // progress on standard error; where another process is at it already, its result is waited for.
 // Errors name `path`. Cancelled by an interrupt.
-absl::StatusOr<std::string> TvlFileOf(const std::string& path);
+absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path);
 
 enum class SourceState { kUnchanged, kChanged, kGone };
 
