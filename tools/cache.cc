@@ -15,6 +15,7 @@
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -54,7 +55,8 @@ std::string Table(const std::vector<CachedModel>& models) {
   using Cells = std::array<std::string, 5>;
   std::vector<Cells> rows = {{"model", "size", "last used", "source is", "source"}};
   for (const CachedModel& m : models) {
-    rows.push_back({m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state), m.source});
+    rows.push_back(
+        {m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state), Printable(m.source)});
   }
   std::array<size_t, 5> widths = {};
   for (const Cells& row : rows) {
@@ -77,7 +79,7 @@ absl::Status RunList() {
   uint64_t bytes = 0;
   for (const CachedModel& m : *models) bytes += m.bytes;
   return Print(absl::StrCat(models->empty() ? "" : Table(*models), TotalText(models->size(), bytes),
-                            " in ", *folder, "\n"));
+                            " in ", Printable(*folder), "\n"));
 }
 
 // Those of the names or, without names, all; with --stale only those that are stale.
@@ -121,7 +123,8 @@ absl::Status RunClear(const ClearOptions& options) {
     bytes += m.bytes;
   }
   if (options.names.empty()) RemoveLeftovers(*folder);
-  return Print(absl::StrCat("removed ", TotalText(count, bytes), ", from ", *folder, "\n"));
+  return Print(
+      absl::StrCat("removed ", TotalText(count, bytes), ", from ", Printable(*folder), "\n"));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/read_bandwidth.h"
 #include "tools/units.h"
 
@@ -243,10 +244,10 @@ absl::Status Run(const Options& options) {
   const auto& [tvl_file, file] = *opened;
   absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), path);
   if (!reader.ok()) return reader.status();
-  std::string out =
-      absl::StrCat(path, ": ", tvl_file == path ? "" : absl::StrCat("as ", tvl_file, ", "),
-                   FormatBytes(file.bytes().size()), ", .tvl version ", reader->major(), ".",
-                   reader->minor(), "\n");
+  std::string out = absl::StrCat(
+      Printable(path), ": ", tvl_file == path ? "" : absl::StrCat("as ", Printable(tvl_file), ", "),
+      FormatBytes(file.bytes().size()), ", .tvl version ", reader->major(), ".", reader->minor(),
+      "\n");
   DescribeConfig(reader->config(), &out);
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);

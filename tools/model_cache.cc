@@ -37,6 +37,7 @@
 #include "tools/conversion.h"
 #include "tools/file_lock.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 
 namespace tvl {
 namespace {
@@ -80,6 +81,10 @@ std::string FileText(const std::string& path) {
                       changed.time_since_epoch().count());
 }
 
+bool IsStemCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+}
+
 // The stem of the file's name, for people to recognise, and the hash.
 std::string EntryName(const std::string& path) {
   std::string key = absl::StrCat("tvl ", format::kMajor, ".", format::kMinor, ", conversion ",
@@ -89,17 +94,19 @@ std::string EntryName(const std::string& path) {
   constexpr std::string_view kGguf = ".gguf";
   if (std::string_view(stem).ends_with(kGguf)) stem.resize(stem.size() - kGguf.size());
   stem.resize(std::min(stem.size(), kMaxStem));
-  for (char& c : stem) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_') c = '-';
-  }
+  for (char& c : stem) c = IsStemCharacter(c) ? c : '-';
   return absl::StrFormat("%s-%016x", stem, Xxh3(std::as_bytes(std::span(key))));
 }
 
+// Whether EntryName makes such names.
 bool IsEntryName(std::string_view name) {
-  if (name.size() <= kHashDigits || name[name.size() - kHashDigits - 1] != '-') return false;
-  return std::all_of(name.end() - kHashDigits, name.end(), [](char c) {
-    return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-  });
+  if (name.size() <= kHashDigits || name.size() > kMaxStem + 1 + kHashDigits) return false;
+  const std::string_view stem = name.substr(0, name.size() - kHashDigits - 1);
+  const std::string_view hash = name.substr(stem.size());
+  return std::ranges::all_of(stem, IsStemCharacter) && hash[0] == '-' &&
+         std::ranges::all_of(hash.substr(1), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
+         });
 }
 
 std::string InFolder(const std::string& folder, const std::string& name, const char* suffix) {
@@ -163,7 +170,7 @@ absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& fo
   if (!conversion.ok()) return conversion.status();
   if (absl::Status s = MakeCacheFolder(folder); !s.ok()) return NotKept(path, s);
   const absl::StatusOr<FileLock> record = FileLock::Wait(InFolder(folder, name, kSource), [&path] {
-    PrintNote(absl::StrCat("tvl: ", path,
+    PrintNote(absl::StrCat("tvl: ", Printable(path),
                            ": another process is converting it: waiting for the result\n"));
   });
   if (!record.ok()) return NotKept(path, record.status());
@@ -174,8 +181,8 @@ absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& fo
     return found;
   }
   if (!absl::IsNotFound(found.status())) {
-    PrintNote(
-        absl::StrCat("tvl: ", found.status().message(), "; this file of the cache is made anew\n"));
+    PrintNote(absl::StrCat("tvl: ", Printable(std::string(found.status().message())),
+                           "; this file of the cache is made anew\n"));
     unlink(model.c_str());  // first: it may take the room that the new one needs
   }
   if (absl::Status s = Make(*conversion, path, *record, model); !s.ok()) return s;

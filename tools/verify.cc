@@ -12,6 +12,7 @@
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/progress.h"
 #include "tools/units.h"
 
@@ -52,15 +53,15 @@ absl::Status Run(const std::string& path) {
   }
   if (!damages.empty()) {
     for (const absl::Status& damage : damages) {
-      PrintNote(absl::StrCat("tvl: ", damage.message(), "\n"));
+      PrintNote(absl::StrCat("tvl: ", Printable(std::string(damage.message())), "\n"));
     }
     return absl::DataLossError(
         absl::StrCat(path, ": damaged in ", damages.size(), " places", hint));
   }
-  return Print(absl::StrCat("OK ", path, cached ? absl::StrCat(", as ", tvl_file) : "", ": ",
-                            tensors.size(), " tensors",
-                            reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer", ", ",
-                            FormatBytes(total), "\n"));
+  return Print(absl::StrCat(
+      "OK ", Printable(path), cached ? absl::StrCat(", as ", Printable(tvl_file)) : "", ": ",
+      tensors.size(), " tensors", reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer",
+      ", ", FormatBytes(total), "\n"));
 }
 
 }  // namespace

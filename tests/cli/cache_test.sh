@@ -86,6 +86,17 @@ expect_no_stderr
 grep -qE "^small-[0-9a-f]{16} .* unchanged +$gguf$" "$out" || failed "expected a row"
 expect_stdout_has "1 model, $(sed -n '2s/^[^ ]*  \([^ ]* [^ ]*\) .*/\1/p' "$out") in $cache"
 
+# What others have put there is text, on the line of its entry, and names are those that tvl makes.
+entry=$(echo "$cache"/small-*.tvl)
+printf '/a\e[31m\nforged' >"${entry%.tvl}.source"
+echo mine >"$cache/"$'a\e[31m\nb-0123456789abcdef.tvl'
+echo mine >"$cache/"$'a\e[31m\nb-0123456789abcdef.source'
+run $tvl cache list
+grep -qE '^small-.* stale: gone +/a\\x1b\[31m\\nforged$' "$out" || failed "expected a row without control characters"
+[ "$(wc -l <"$out")" = 3 ] || failed "expected one row"
+rm "$cache"/a*
+again "$gguf"
+
 # A file that has changed is converted anew; so is one that another has replaced.
 touch -d "2020-02-02 02:02:02.123456789" "$gguf"
 fingerprint "$gguf"
