@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,6 +46,7 @@ namespace fs = std::filesystem;
 constexpr char kModel[] = ".tvl", kSource[] = ".source";
 constexpr size_t kHashDigits = 16;
 constexpr size_t kMaxStem = 100;  // file systems allow 255 bytes for a name
+constexpr size_t kMaxPath = 4096;
 
 // An error of the cache's folder as one of the user's file, with what to do about it.
 absl::Status NotKept(const std::string& path, const absl::Status& status) {
@@ -113,18 +113,42 @@ std::string InFolder(const std::string& folder, const std::string& name, const c
   return absl::StrCat(folder, "/", name, suffix);
 }
 
+// Of its own: what links lead to is not the cache's.
+bool IsFile(const std::string& path) {
+  struct stat info;
+  return lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+// Leaves a file at `path`, or nothing: a link goes, and what it leads to stays.
+absl::Status RemoveNonFile(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return absl::OkStatus();
+  if (S_ISDIR(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": expected a file of the cache, found a directory; remove it"));
+  }
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+}
+
 // OK if the file is whole, as far as can be told without reading the weights.
 absl::StatusOr<TvlFile> OpenModelFile(const std::string& path) {
+  if (!IsFile(path)) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
   absl::StatusOr<MappedFile> file = MappedFile::Open(path);
   if (!file.ok()) return file.status();
   if (absl::Status s = TvlReader::Parse(file->bytes(), path).status(); !s.ok()) return s;
   return TvlFile{.path = path, .file = *std::move(file)};
 }
 
+// At most so much of it as a path can have; empty where it cannot be read.
 std::string ReadRecord(const std::string& path) {
-  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
-  if (!file.ok()) return "";
-  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return "";
+  std::string text(kMaxPath, '\0');
+  const ssize_t got = pread(fd, text.data(), text.size(), 0);
+  close(fd);
+  text.resize(got < 0 ? 0 : static_cast<size_t>(got));
+  return text;
 }
 
 std::string Absolute(const std::string& path) {
@@ -135,7 +159,9 @@ std::string Absolute(const std::string& path) {
 // Whether the file is there. Where the cache can be written, its time becomes that of the last use,
 // and it names the source as that did: the file may have been moved.
 bool NoteUse(const std::string& record, const std::string& path) {
-  if (utimes(record.c_str(), nullptr) != 0 && errno == ENOENT) return false;
+  if (!IsFile(record)) return false;
+  if (utimensat(AT_FDCWD, record.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+    return false;
   const std::string source = Absolute(path);
   if (ReadRecord(record) == source) return true;
   if (const auto lock = FileLock::Try(record); lock.ok()) lock->Write(source).IgnoreError();
@@ -169,12 +195,18 @@ absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& fo
   const absl::StatusOr<Conversion> conversion = Conversion::Open(as_source);
   if (!conversion.ok()) return conversion.status();
   if (absl::Status s = MakeCacheFolder(folder); !s.ok()) return NotKept(path, s);
-  const absl::StatusOr<FileLock> record = FileLock::Wait(InFolder(folder, name, kSource), [&path] {
+  const std::string record_path = InFolder(folder, name, kSource);
+  if (absl::Status s = RemoveNonFile(record_path); !s.ok()) return InFile(path, s);
+  const absl::StatusOr<FileLock> record = FileLock::Wait(record_path, [&path] {
     PrintNote(absl::StrCat("tvl: ", Printable(path),
                            ": another process is converting it: waiting for the result\n"));
   });
   if (!record.ok()) return NotKept(path, record.status());
   const std::string model = InFolder(folder, name, kModel);
+  if (absl::Status s = RemoveNonFile(model); !s.ok()) {
+    record->Remove();
+    return InFile(path, s);
+  }
   absl::StatusOr<TvlFile> found = OpenModelFile(model);
   if (found.ok()) {
     record->Write(Absolute(path)).IgnoreError();

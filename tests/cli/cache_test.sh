@@ -157,6 +157,7 @@ damage() {
   cmp -s "$entry" "$scratch/small.tvl" || failed "expected the entry to be whole again"
   expect_tidy
 }
+expect_no_link() { [ ! -L "$1" ] || failed "expected the link $1 to be replaced"; }
 truncate -s -1 "$entry"
 damage
 grep -q "^tvl: $entry: .*; this file of the cache is made anew$" "$err" || failed "expected a note"
@@ -167,6 +168,28 @@ damage
 rm "${entry%.tvl}.source"
 damage
 expect_no_stderr
+# Links are replaced, and what they lead to is left alone; a directory is in the way.
+echo theirs >"$scratch/victim"
+touch -d "2020-02-02 02:02:02" "$scratch/victim"
+for target in victim nothing; do
+  for suffix in tvl source; do
+    ln -sf "$scratch/$target" "${entry%.tvl}.$suffix"
+    damage
+    expect_no_link "${entry%.tvl}.$suffix"
+  done
+done
+[ "$(stat -c %Y "$scratch/victim")" = "$(date -d "2020-02-02 02:02:02" +%s)" ] && [ "$(cat "$scratch/victim")" = theirs ] ||
+  failed "expected what a link leads to to be left alone"
+[ ! -e "$scratch/nothing" ] || failed "expected nothing to be made where a link leads"
+for suffix in tvl source; do
+  rm "${entry%.tvl}".*
+  mkdir "${entry%.tvl}.$suffix"
+  fingerprint "$gguf"
+  expect_refused "$gguf: ${entry%.tvl}.$suffix: expected a file of the cache, found a directory; remove it"
+  rmdir "${entry%.tvl}.$suffix"
+  [ -z "$(ls -A "$cache")" ] || failed "expected nothing to be left, found $(ls -A "$cache")"
+  fingerprint "$gguf"
+done
 # Where only the weights are, verify finds it.
 printf '\1\2\3\4' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 1000)) conv=notrunc status=none
 run $tvl verify "$gguf"
