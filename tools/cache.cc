@@ -43,6 +43,8 @@ const char* StateText(SourceState state) {
       return "stale: changed";
     case SourceState::kGone:
       return "stale: gone";
+    case SourceState::kUnknown:
+      return "unknown";
   }
   return "?";
 }
@@ -55,8 +57,8 @@ std::string Table(const std::vector<CachedModel>& models) {
   using Cells = std::array<std::string, 5>;
   std::vector<Cells> rows = {{"model", "size", "last used", "source is", "source"}};
   for (const CachedModel& m : models) {
-    rows.push_back(
-        {m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state), Printable(m.source)});
+    rows.push_back({m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state),
+                    m.source.empty() ? "-" : Printable(m.source)});
   }
   std::array<size_t, 5> widths = {};
   for (const Cells& row : rows) {

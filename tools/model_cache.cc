@@ -227,24 +227,25 @@ absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& fo
 }
 
 SourceState StateOf(const std::string& source, const std::string& name) {
+  if (source.empty()) return SourceState::kUnknown;
   struct stat info;
   if (stat(source.c_str(), &info) != 0) return SourceState::kGone;
   return EntryName(source) == name ? SourceState::kUnchanged : SourceState::kChanged;
 }
 
-// None where the name or the files are not those of an entry.
+// None where there is no such model, or its name is not that of an entry. One without a record
+// takes its room, too.
 std::optional<CachedModel> FindEntry(const std::string& folder, const std::string& name) {
   if (!IsEntryName(name)) return std::nullopt;
   const std::string record = InFolder(folder, name, kSource);
-  struct stat model_info, record_info;
-  if (lstat(InFolder(folder, name, kModel).c_str(), &model_info) != 0 ||
-      lstat(record.c_str(), &record_info) != 0)
+  struct stat info;
+  if (lstat(InFolder(folder, name, kModel).c_str(), &info) != 0 || S_ISDIR(info.st_mode))
     return std::nullopt;
-  if (!S_ISREG(model_info.st_mode) || !S_ISREG(record_info.st_mode)) return std::nullopt;
   CachedModel entry = {.name = name,
-                       .bytes = static_cast<uint64_t>(model_info.st_size),
-                       .used = record_info.st_mtime,
+                       .bytes = static_cast<uint64_t>(info.st_size),
+                       .used = info.st_mtime,
                        .source = ReadRecord(record)};
+  if (lstat(record.c_str(), &info) == 0) entry.used = info.st_mtime;
   entry.state = StateOf(entry.source, name);
   return entry;
 }
@@ -295,13 +296,17 @@ absl::StatusOr<std::vector<CachedModel>> ListCachedModels(const std::string& fol
 }
 
 absl::Status RemoveCachedModel(const std::string& folder, const std::string& name) {
-  const absl::StatusOr<FileLock> record = FileLock::Try(InFolder(folder, name, kSource));
-  if (!record.ok()) return record.status();
+  const std::string record_path = InFolder(folder, name, kSource);
+  if (absl::Status s = RemoveNonFile(record_path); !s.ok()) return s;
+  const absl::StatusOr<FileLock> record = FileLock::Try(record_path);
+  // Without a record nobody is making it.
+  if (!record.ok() && !absl::IsNotFound(record.status())) return record.status();
   const std::string model = InFolder(folder, name, kModel);
-  if (unlink(model.c_str()) != 0 && errno != ENOENT)
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", model));
-  record->Remove();
-  return absl::OkStatus();
+  const int error = unlink(model.c_str()) == 0 ? 0 : errno;
+  if (error != 0 && error != ENOENT)
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot remove ", model));
+  if (record.ok()) record->Remove();
+  return error == 0 ? absl::OkStatus() : absl::NotFoundError(absl::StrCat(model, ": it is gone"));
 }
 
 void RemoveLeftovers(const std::string& folder) {

@@ -32,20 +32,21 @@ struct TvlFile {
 // Errors name `path`. Cancelled by an interrupt.
 absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path);
 
-enum class SourceState { kUnchanged, kChanged, kGone };
+enum class SourceState { kUnchanged, kChanged, kGone, kUnknown };
 
 struct CachedModel {
   std::string name;
   uint64_t bytes = 0;
   std::time_t used = 0;  // last, or made
-  std::string source;    // an absolute path
+  std::string source;    // an absolute path; empty if it is unknown
   SourceState state = SourceState::kUnchanged;
 };
 
 // By name; none if there is no such folder. Errors of the operating system.
 absl::StatusOr<std::vector<CachedModel>> ListCachedModels(const std::string& folder);
 
-// Removes the entry. Unavailable if a process is making it, NotFound if it is gone already.
+// Removes the entry; of a link not what it leads to. Unavailable if a process is making it,
+// NotFound if it is gone already.
 absl::Status RemoveCachedModel(const std::string& folder, const std::string& name);
 
 // Removes what processes that were killed have left of entries.

@@ -118,7 +118,6 @@ expect_tidy
 
 # Clearing: what is stale, what is named, all; files that are not the cache's stay.
 echo mine >"$cache/mine.tvl"
-echo mine >"$cache/mine-0123456789abcdef.tvl"
 echo mine >"$cache/tvl-1-0.tmp" # of a process that lives
 run $tvl cache clear --stale
 expect_code 0
@@ -134,9 +133,16 @@ expect_code 0
 expect_stdout_has "removed 1 model, "
 expect_entries 0
 fingerprint "$gguf"
+echo unknown >"$cache/unknown-0123456789abcdef.tvl"
+echo theirs >"$scratch/theirs"
+ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.tvl"
+ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.source"
+run $tvl cache list
+[ "$(grep -cE "^(unknown|link)-0123456789abcdef .* unknown +-$" "$out")" = 2 ] || failed "expected what has no source, too"
 run $tvl cache clear
-expect_stdout_has "removed 1 model, "
-[ "$(ls "$cache" | tr '\n' ' ')" = "mine-0123456789abcdef.tvl mine.tvl tvl-1-0.tmp " ] ||
+expect_stdout_has "removed 3 models, "
+[ "$(cat "$scratch/theirs")" = theirs ] || failed "expected what a link leads to to stay"
+[ "$(ls "$cache" | tr '\n' ' ')" = "mine.tvl tvl-1-0.tmp " ] ||
   failed "expected the files of others to stay, found $(ls "$cache")"
 run $tvl cache clear
 expect_stdout "removed 0 models, 0 bytes, from $cache"
