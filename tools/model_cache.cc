@@ -37,6 +37,7 @@
 #include "tools/file_lock.h"
 #include "tools/output.h"
 #include "tools/printable.h"
+#include "tools/units.h"
 
 namespace tvl {
 namespace {
@@ -109,6 +110,9 @@ bool IsEntryName(std::string_view name) {
          });
 }
 
+// REQUIRES: IsEntryName(name).
+std::string_view HashOf(std::string_view name) { return name.substr(name.size() - kHashDigits); }
+
 std::string InFolder(const std::string& folder, const std::string& name, const char* suffix) {
   return absl::StrCat(folder, "/", name, suffix);
 }
@@ -168,6 +172,22 @@ bool NoteUse(const std::string& record, const std::string& path) {
   return true;
 }
 
+// Removes what the source was converted to before it changed, unless a process is at that.
+void RemoveStale(const std::string& folder, const std::string& path) {
+  const absl::StatusOr<std::vector<CachedModel>> models = ListCachedModels(folder);
+  if (!models.ok()) return;
+  const fs::path source = fs::path(Absolute(path)).lexically_normal();
+  uint64_t bytes = 0;
+  for (const CachedModel& m : *models) {
+    if (m.state != SourceState::kChanged || fs::path(m.source).lexically_normal() != source)
+      continue;
+    if (RemoveCachedModel(folder, m.name).ok()) bytes += m.bytes;
+  }
+  if (bytes == 0) return;
+  PrintNote(absl::StrCat("tvl: removed ", FormatBytes(bytes),
+                         " that the file was converted to before it changed\n"));
+}
+
 // Makes the model's file, and removes the record again if that fails. REQUIRES: `record` is held.
 absl::Status Make(const Conversion& conversion, const std::string& path, const FileLock& record,
                   const std::string& model) {
@@ -219,7 +239,10 @@ absl::StatusOr<TvlFile> MakeEntry(const std::string& path, const std::string& fo
   }
   if (absl::Status s = Make(*conversion, path, *record, model); !s.ok()) return s;
   // A download that goes on, say.
-  if (EntryName(path) == name) return OpenModelFile(model);
+  if (HashOf(EntryName(path)) == HashOf(name)) {
+    RemoveStale(folder, path);
+    return OpenModelFile(model);
+  }
   unlink(model.c_str());
   record->Remove();
   return absl::UnavailableError(
@@ -230,7 +253,8 @@ SourceState StateOf(const std::string& source, const std::string& name) {
   if (source.empty()) return SourceState::kUnknown;
   struct stat info;
   if (stat(source.c_str(), &info) != 0) return SourceState::kGone;
-  return EntryName(source) == name ? SourceState::kUnchanged : SourceState::kChanged;
+  return HashOf(EntryName(source)) == HashOf(name) ? SourceState::kUnchanged
+                                                   : SourceState::kChanged;
 }
 
 // None where there is no such model, or its name is not that of an entry. One without a record
@@ -268,6 +292,21 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder,
   return names;
 }
 
+// The name of the source's entry. It may have been converted under another name of its own, by
+// which a link leads to it.
+std::string FindName(const std::string& folder, const std::string& path) {
+  const std::string name = EntryName(path);
+  if (IsFile(InFolder(folder, name, kModel))) return name;
+  for (const char* suffix : {kModel, kSource}) {
+    const absl::StatusOr<std::vector<std::string>> names = NamesIn(folder, suffix);
+    if (!names.ok()) continue;
+    for (const std::string& other : *names) {
+      if (IsEntryName(other) && HashOf(other) == HashOf(name)) return other;
+    }
+  }
+  return name;
+}
+
 }  // namespace
 
 absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path) {
@@ -278,7 +317,7 @@ absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path) {
   }
   const absl::StatusOr<std::string> folder = CacheFolder(kCachedModels);
   if (!folder.ok()) return InFile(path, folder.status());
-  const std::string name = EntryName(path);
+  const std::string name = FindName(*folder, path);
   if (absl::StatusOr<TvlFile> model = OpenModelFile(InFolder(*folder, name, kModel));
       model.ok() && NoteUse(InFolder(*folder, name, kSource), path))
     return model;

@@ -2,10 +2,10 @@
 //
 // An entry is two files. NAME.tvl is the model. NAME.source holds the path of the GGUF file, its
 // time is that of the last use, and it is what a process locks that makes or removes the entry.
-// NAME ends in a hash of what makes the model what it is: device, inode, size and time of last
-// change of each part, and the versions of the .tvl format and of the conversion. So nothing that
-// is written down can get out of step with anything: an entry is current if its name is the one
-// that its source has today.
+// NAME is for people to recognise, and ends in a hash, by which it is found, of what makes the
+// model what it is: device, inode, size and time of last change of each part, and the versions of
+// the .tvl format and of the conversion. So nothing that is written down can get out of step with
+// anything: an entry is current if its name is the one that its source has today.
 #ifndef TVL_TOOLS_MODEL_CACHE_H_
 #define TVL_TOOLS_MODEL_CACHE_H_
 

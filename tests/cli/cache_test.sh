@@ -9,6 +9,13 @@ python3 tests/support/make_gguf.py "$gguf" Q4_0 Q8_0
 run $tvl convert "$gguf" "$scratch/small.tvl"
 expect_code 0
 
+# holding FILE COMMAND...: as if another process had it locked.
+holding() {
+  exec 9<"$1"
+  python3 -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"
+  "${@:2}"
+  exec 9<&-
+}
 entries() { compgen -G "$cache/small-*.tvl" | wc -l; }
 expect_entries() { [ "$(entries)" = "$1" ] || failed "expected $1 models in the cache, found $(ls "$cache")"; }
 # Nothing but whole entries.
@@ -43,11 +50,12 @@ again() {
 again "$gguf"
 (cd "$scratch" && mkdir elsewhere && ln -s ../small.gguf elsewhere/small.gguf)
 again "$scratch/elsewhere/small.gguf"
-mv "$gguf" "$scratch/small"
-again "$scratch/small"
+mv "$gguf" "$scratch/moved"
+again "$scratch/moved"
 run $tvl cache list
-grep -qE " unchanged +$scratch/small$" "$out" || failed "expected the name of the last use"
-mv "$scratch/small" "$gguf"
+grep -qE "^small-.* unchanged +$scratch/moved$" "$out" || failed "expected the name of the last use"
+expect_stdout_has "1 model, "
+mv "$scratch/moved" "$gguf"
 again "$gguf"
 
 # Every command; what they print names what the user named.
@@ -99,15 +107,18 @@ again "$gguf"
 
 # A file that has changed is converted anew; so is one that another has replaced.
 touch -d "2020-02-02 02:02:02.123456789" "$gguf"
-fingerprint "$gguf"
-expect_code 0
+run $tvl cache list
+grep -qE " stale: changed +$gguf$" "$out" || failed "expected a stale row"
+stale=$(basename "$cache"/small-*.tvl .tvl)
+holding "$cache/$stale.source" fingerprint "$gguf"
 expect_stdout "$digits"
 expect_entries 2
 touch -d "2020-02-02 02:02:02.123456780" "$gguf"
-fingerprint "$gguf"
-expect_entries 3
-run $tvl cache list
-[ "$(grep -cE " stale: changed +$gguf$" "$out")" = 2 ] || failed "expected two stale rows"
+fingerprint "$scratch/elsewhere/../small.gguf"
+expect_stdout "$digits"
+grep -q "^tvl: removed .*B that the file was converted to before it changed$" "$err" || failed "expected to be told of what is removed"
+expect_entries 1
+again "$gguf"
 python3 tests/support/make_gguf.py "$scratch/gone.gguf" F16
 run $tvl inspect "$scratch/gone.gguf"
 expect_code 0
@@ -122,7 +133,7 @@ echo mine >"$cache/tvl-1-0.tmp" # of a process that lives
 run $tvl cache clear --stale
 expect_code 0
 expect_no_stderr
-grep -qE "^removed 3 models, [0-9.]+ [kM]B, from $cache$" "$out" || failed "expected what was removed"
+grep -qE "^removed 1 model, [0-9.]+ [kM]B, from $cache$" "$out" || failed "expected what was removed"
 again "$gguf"
 name=$(basename "$cache"/small-*.tvl .tvl)
 run $tvl cache clear "$name" nothing
@@ -299,10 +310,10 @@ expect_stdout "$digits"
 fingerprint "$scratch/split-00001-of-00003.gguf"
 expect_no_stderr
 touch -d "2020-02-02" "$scratch/split-00003-of-00003.gguf"
-fingerprint "$scratch/split-00001-of-00003.gguf"
-grep -q "^tvl: converted" "$err" || failed "expected it to be converted anew"
 run $tvl cache clear --stale
 expect_stdout_has "removed 1 model, "
+fingerprint "$scratch/split-00001-of-00003.gguf"
+grep -q "^tvl: converted" "$err" || failed "expected it to be converted anew"
 rm "$scratch/split-00002-of-00003.gguf"
 fingerprint "$scratch/split-00001-of-00003.gguf"
 expect_refused "split-00002-of-00003.gguf"
