@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tools/cache_folder.h"
 #include "tools/command.h"
 #include "tools/model_cache.h"
@@ -113,17 +114,24 @@ absl::Status RunClear(const ClearOptions& options) {
   if (!models.ok()) return models.status();
   uint64_t bytes = 0;
   size_t count = 0;
+  std::vector<std::string> left;
   for (const CachedModel& m : *models) {
     absl::Status removed = RemoveCachedModel(*folder, m.name);
     if (absl::IsNotFound(removed)) continue;  // by somebody else
     if (absl::IsUnavailable(removed)) {
-      PrintNote(absl::StrCat("tvl: ", m.name, ": left, as a process is making it\n"));
+      left.push_back(m.name);
       continue;
     }
     if (!removed.ok()) return removed;
     ++count;
     bytes += m.bytes;
   }
+  const std::string why =
+      absl::StrCat(absl::StrJoin(left, ", "), left.size() == 1 ? " is" : " are",
+                   " left, as a process is making ", left.size() == 1 ? "it" : "them", " just now");
+  if (!options.names.empty() && !left.empty())
+    return absl::UnavailableError(absl::StrCat(*folder, ": ", why, "; try again"));
+  if (!left.empty()) PrintNote(absl::StrCat("tvl: ", why, "\n"));
   if (options.names.empty()) RemoveLeftovers(*folder);
   return Print(
       absl::StrCat("removed ", TotalText(count, bytes), ", from ", Printable(*folder), "\n"));

@@ -139,6 +139,13 @@ name=$(basename "$cache"/small-*.tvl .tvl)
 run $tvl cache clear "$name" nothing
 expect_refused "$cache: there is no model nothing"
 expect_entries 1
+holding "$cache/$name.source" run $tvl cache clear "$name"
+expect_refused "$cache: $name is left, as a process is making it just now; try again"
+holding "$cache/$name.source" run $tvl cache clear
+expect_code 0
+expect_error "$name is left, as a process is making it just now"
+expect_stdout "removed 0 models, 0 bytes, from $cache"
+expect_entries 1
 run $tvl cache clear "$name"
 expect_code 0
 expect_stdout_has "removed 1 model, "
