@@ -316,7 +316,11 @@ absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path) {
     return TvlFile{.path = path, .file = *std::move(file)};
   }
   const absl::StatusOr<std::string> folder = CacheFolder(kCachedModels);
-  if (!folder.ok()) return InFile(path, folder.status());
+  if (!folder.ok()) {
+    return InFile(path, absl::Status(folder.status().code(),
+                                     absl::StrCat(folder.status().message(),
+                                                  ", or make a .tvl file with 'tvl convert'")));
+  }
   const std::string name = FindName(*folder, path);
   if (absl::StatusOr<TvlFile> model = OpenModelFile(InFolder(*folder, name, kModel));
       model.ok() && NoteUse(InFolder(*folder, name, kSource), path))

@@ -344,7 +344,7 @@ TVL_CACHE_DIR=$scratch/file refused $tvl generate -m "$gguf"
 expect_error "cannot make the folder $scratch/file: "
 TVL_CACHE_DIR=$scratch/file/below refused $tvl generate -m "$gguf"
 XDG_CACHE_HOME="" HOME="" refused $tvl generate -m "$gguf"
-expect_error "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep converted models in"
+expect_error "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep converted models in; set TVL_CACHE_DIR to one, or make a .tvl file with 'tvl convert'"
 XDG_CACHE_HOME="" HOME="" run $tvl cache list
 expect_refused "none of TVL_CACHE_DIR"
 # A disk that is full.
