@@ -47,7 +47,6 @@ again() {
   expect_stdout "$digits"
   expect_entries 1
 }
-again "$gguf"
 (cd "$scratch" && mkdir elsewhere && ln -s ../small.gguf elsewhere/small.gguf)
 again "$scratch/elsewhere/small.gguf"
 mv "$gguf" "$scratch/moved"
@@ -56,7 +55,6 @@ run $tvl cache list
 grep -qE "^small-.* unchanged +$scratch/moved$" "$out" || failed "expected the name of the last use"
 expect_stdout_has "1 model, "
 mv "$scratch/moved" "$gguf"
-again "$gguf"
 
 # Every command; what they print names what the user named.
 run $tvl generate -m "$gguf" -n 3 --stats
@@ -162,8 +160,6 @@ expect_stdout_has "removed 3 models, "
 [ "$(cat "$scratch/theirs")" = theirs ] || failed "expected what a link leads to to stay"
 [ "$(ls "$cache" | tr '\n' ' ')" = "mine.tvl tvl-1-0.tmp " ] ||
   failed "expected the files of others to stay, found $(ls "$cache")"
-run $tvl cache clear
-expect_stdout "removed 0 models, 0 bytes, from $cache"
 rm -r "$cache"
 run $tvl cache clear
 expect_stdout "removed 0 models, 0 bytes, from $cache"
@@ -205,15 +201,15 @@ done
 [ "$(stat -c %Y "$scratch/victim")" = "$(date -d "2020-02-02 02:02:02" +%s)" ] && [ "$(cat "$scratch/victim")" = theirs ] ||
   failed "expected what a link leads to to be left alone"
 [ ! -e "$scratch/nothing" ] || failed "expected nothing to be made where a link leads"
+rm "${entry%.tvl}".*
 for suffix in tvl source; do
-  rm "${entry%.tvl}".*
   mkdir "${entry%.tvl}.$suffix"
   fingerprint "$gguf"
   expect_refused "$gguf: ${entry%.tvl}.$suffix: expected a file of the cache, found a directory; remove it"
   rmdir "${entry%.tvl}.$suffix"
   [ -z "$(ls -A "$cache")" ] || failed "expected nothing to be left, found $(ls -A "$cache")"
-  fingerprint "$gguf"
 done
+fingerprint "$gguf"
 # Where only the weights are, verify finds it.
 printf '\1\2\3\4' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 1000)) conv=notrunc status=none
 run $tvl verify "$gguf"
