@@ -5,7 +5,7 @@
 // NAME is for people to recognise, and ends in a hash, by which it is found, of what makes the
 // model what it is: device, inode, size and time of last change of each part, and the versions of
 // the .tvl format and of the conversion. So nothing that is written down can get out of step with
-// anything: an entry is current if its name is the one that its source has today.
+// anything: an entry is current if its hash is the one that its source has today.
 #ifndef TVL_TOOLS_MODEL_CACHE_H_
 #define TVL_TOOLS_MODEL_CACHE_H_
 
@@ -29,7 +29,8 @@ struct TvlFile {
 // The .tvl file of what the user names: `path` itself, or the cache's file if `path` is a GGUF file
 // (of several parts the first). What is not there or does not parse is made, with notes and
 // progress on standard error; where another process is at it already, its result is waited for.
-// Errors name `path`. Cancelled by an interrupt.
+// What the source was converted to before it changed is removed then. Errors name `path`. Cancelled
+// by an interrupt.
 absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path);
 
 enum class SourceState { kUnchanged, kChanged, kGone, kUnknown };
