@@ -249,7 +249,6 @@ class Session {
 };
 
 struct EngineOptions {
-  std::string name = {};            // what errors and reports call a file; empty: its path
   size_t threads = 0;               // 0: ThreadsFor(the model)
   Pinning pinning = Pinning::kOff;  // of the threads to cores, see ThreadPool
   MemoryOptions memory = {};        // how the weights come into memory
@@ -280,9 +279,14 @@ class Engine {
                                                       const EngineOptions& options) {
     absl::StatusOr<MappedFile> file = MappedFile::Open(path);
     if (!file.ok()) return file.status();
+    return FromFile(*std::move(file), path, options);
+  }
+
+  // The same for a file that is open already, which errors and reports call `name`.
+  static absl::StatusOr<std::unique_ptr<Engine>> FromFile(MappedFile file, const std::string& name,
+                                                          const EngineOptions& options) {
     std::unique_ptr<Engine> engine(new Engine);
-    engine->file_ = *std::move(file);
-    const std::string& name = options.name.empty() ? path : options.name;
+    engine->file_ = std::move(file);
     if (absl::Status s = engine->Start(engine->file_->bytes(), name, options); !s.ok()) return s;
     if (engine->memory_.copied_bytes() > 0) engine->file_.reset();
     return engine;

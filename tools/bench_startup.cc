@@ -199,9 +199,13 @@ absl::Status RunStartup(const StartupOptions& options) {
         "--startup: expected a file that can be dropped from memory, found the embedded model; "
         "name one with --model");
   }
-  const absl::StatusOr<std::string> file = TvlFileOf(options.model);
-  if (!file.ok()) return file.status();
-  StartupBenchmark benchmark(options, *file);
+  std::string file;
+  {
+    const absl::StatusOr<TvlFile> opened = OpenTvlFile(options.model);
+    if (!opened.ok()) return opened.status();
+    file = opened->path;
+  }
+  StartupBenchmark benchmark(options, file);
   {
     Progress progress("measuring");
     for (uint64_t round = 0; round < options.rounds; ++round) {

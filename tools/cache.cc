@@ -11,10 +11,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tools/cache_folder.h"
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -42,6 +44,8 @@ const char* StateText(SourceState state) {
       return "stale: changed";
     case SourceState::kGone:
       return "stale: gone";
+    case SourceState::kUnknown:
+      return "unknown";
   }
   return "?";
 }
@@ -54,7 +58,8 @@ std::string Table(const std::vector<CachedModel>& models) {
   using Cells = std::array<std::string, 5>;
   std::vector<Cells> rows = {{"model", "size", "last used", "source is", "source"}};
   for (const CachedModel& m : models) {
-    rows.push_back({m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state), m.source});
+    rows.push_back({m.name, FormatBytes(m.bytes), TimeText(m.used), StateText(m.state),
+                    m.source.empty() ? "-" : Printable(m.source)});
   }
   std::array<size_t, 5> widths = {};
   for (const Cells& row : rows) {
@@ -77,7 +82,7 @@ absl::Status RunList() {
   uint64_t bytes = 0;
   for (const CachedModel& m : *models) bytes += m.bytes;
   return Print(absl::StrCat(models->empty() ? "" : Table(*models), TotalText(models->size(), bytes),
-                            " in ", *folder, "\n"));
+                            " in ", Printable(*folder), "\n"));
 }
 
 // Those of the names or, without names, all; with --stale only those that are stale.
@@ -109,19 +114,27 @@ absl::Status RunClear(const ClearOptions& options) {
   if (!models.ok()) return models.status();
   uint64_t bytes = 0;
   size_t count = 0;
+  std::vector<std::string> left;
   for (const CachedModel& m : *models) {
     absl::Status removed = RemoveCachedModel(*folder, m.name);
     if (absl::IsNotFound(removed)) continue;  // by somebody else
     if (absl::IsUnavailable(removed)) {
-      PrintNote(absl::StrCat("tvl: ", m.name, ": left, as a process is making it\n"));
+      left.push_back(m.name);
       continue;
     }
     if (!removed.ok()) return removed;
     ++count;
     bytes += m.bytes;
   }
+  const std::string why =
+      absl::StrCat(absl::StrJoin(left, ", "), left.size() == 1 ? " is" : " are",
+                   " left, as a process is making ", left.size() == 1 ? "it" : "them", " just now");
+  if (!options.names.empty() && !left.empty())
+    return absl::UnavailableError(absl::StrCat(*folder, ": ", why, "; try again"));
+  if (!left.empty()) PrintNote(absl::StrCat("tvl: ", why, "\n"));
   if (options.names.empty()) RemoveLeftovers(*folder);
-  return Print(absl::StrCat("removed ", TotalText(count, bytes), ", from ", *folder, "\n"));
+  return Print(
+      absl::StrCat("removed ", TotalText(count, bytes), ", from ", Printable(*folder), "\n"));
 }
 
 }  // namespace

@@ -37,8 +37,9 @@ absl::StatusOr<std::string> CacheFolder(const std::string& what) {
     return caches + "/tvl";
   if (const std::string home = AbsoluteFrom("HOME"); !home.empty())
     return CacheFolderOf(home) + "/tvl";
-  return absl::FailedPreconditionError(absl::StrCat(
-      "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep ", what, " in"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep ", what,
+                   " in; set TVL_CACHE_DIR to one"));
 }
 
 absl::Status MakeCacheFolder(const std::string& folder) {

@@ -25,6 +25,7 @@
 #include "models/import/llama2c_tokenizer.h"
 #include "models/tvl_writer.h"
 #include "tools/interrupt.h"
+#include "tools/printable.h"
 #include "tools/progress.h"
 #include "tools/units.h"
 
@@ -181,8 +182,8 @@ absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
     if (!written.ok()) return written;
   }
   const TvlSummary summary = SummarizeTvl(model_, types_);
-  return absl::StrCat(options_.in, " (", FormatBytes(source_bytes()), ") -> ", out, " (",
-                      FormatBytes(FileBytes(out)), ": ",
+  return absl::StrCat(Printable(options_.in), " (", FormatBytes(source_bytes()), ") -> ",
+                      Printable(out), " (", FormatBytes(FileBytes(out)), ": ",
                       RecipeText(types_, model_.config.tied_classifier),
                       absl::StrFormat("; %.4g bits per weight", summary.bits_per_weight),
                       gguf_ ? "" : QuantsText(summary), ") in ", FormatSeconds(watch.seconds()),

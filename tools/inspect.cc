@@ -25,6 +25,7 @@
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/read_bandwidth.h"
 #include "tools/units.h"
 
@@ -238,16 +239,15 @@ void DescribeResidency(const TvlReader& reader, std::string* out) {
 
 absl::Status Run(const Options& options) {
   const std::string& path = options.path;
-  const absl::StatusOr<std::string> tvl_file = TvlFileOf(path);
-  if (!tvl_file.ok()) return tvl_file.status();
-  absl::StatusOr<MappedFile> file = MappedFile::Open(*tvl_file);
-  if (!file.ok()) return file.status();
-  absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
+  const absl::StatusOr<TvlFile> opened = OpenTvlFile(path);
+  if (!opened.ok()) return opened.status();
+  const auto& [tvl_file, file] = *opened;
+  absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), path);
   if (!reader.ok()) return reader.status();
-  std::string out =
-      absl::StrCat(path, ": ", *tvl_file == path ? "" : absl::StrCat("as ", *tvl_file, ", "),
-                   FormatBytes(file->bytes().size()), ", .tvl version ", reader->major(), ".",
-                   reader->minor(), "\n");
+  std::string out = absl::StrCat(
+      Printable(path), ": ", tvl_file == path ? "" : absl::StrCat("as ", Printable(tvl_file), ", "),
+      FormatBytes(file.bytes().size()), ", .tvl version ", reader->major(), ".", reader->minor(),
+      "\n");
   DescribeConfig(reader->config(), &out);
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,12 +28,11 @@ inline constexpr char kEmbeddedModelName[] = "the embedded model";
 // that is empty. Errors and reports name `path`.
 template <Kernel K>
 absl::StatusOr<std::unique_ptr<Engine<K>>> OpenModel(const std::string& path,
-                                                     EngineOptions options) {
+                                                     const EngineOptions& options) {
   if (path.empty()) return Engine<K>::FromBytes(EmbeddedModel(), kEmbeddedModelName, options);
-  const absl::StatusOr<std::string> file = TvlFileOf(path);
-  if (!file.ok()) return file.status();
-  options.name = path;
-  return Engine<K>::Open(*file, options);
+  absl::StatusOr<TvlFile> opened = OpenTvlFile(path);
+  if (!opened.ok()) return opened.status();
+  return Engine<K>::FromFile(std::move(opened->file), path, options);
 }
 
 // FailedPrecondition if the file carries none.

@@ -20,6 +20,7 @@
 #include "tools/interrupt.h"
 #include "tools/mapping_fault.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/version.h"
 
 namespace tvl {
@@ -42,8 +43,9 @@ std::string VersionText() {
                       "\ncontract:  ", kContractVersion, "\n");
 }
 
+// A sentence may hold names of files and other people's text.
 int Fail(int code, const std::string& sentence) {
-  PrintNote(absl::StrCat("tvl: ", sentence, "\n"));
+  PrintNote(absl::StrCat("tvl: ", Printable(sentence), "\n"));
   return code;
 }
 

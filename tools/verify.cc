@@ -12,6 +12,7 @@
 #include "tools/command.h"
 #include "tools/model_cache.h"
 #include "tools/output.h"
+#include "tools/printable.h"
 #include "tools/progress.h"
 #include "tools/units.h"
 
@@ -19,12 +20,11 @@ namespace tvl {
 namespace {
 
 absl::Status Run(const std::string& path) {
-  const absl::StatusOr<std::string> tvl_file = TvlFileOf(path);
-  if (!tvl_file.ok()) return tvl_file.status();
-  const bool cached = *tvl_file != path;
-  absl::StatusOr<MappedFile> file = MappedFile::Open(*tvl_file);
-  if (!file.ok()) return file.status();
-  absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), path);
+  const absl::StatusOr<TvlFile> opened = OpenTvlFile(path);
+  if (!opened.ok()) return opened.status();
+  const auto& [tvl_file, file] = *opened;
+  const bool cached = tvl_file != path;
+  absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), path);
   if (!reader.ok()) return reader.status();
 
   std::vector<TensorInfo> tensors(reader->tensors().begin(), reader->tensors().end());
@@ -47,21 +47,21 @@ absl::Status Run(const std::string& path) {
   }
   // What was converted can be converted again.
   const std::string hint =
-      !cached ? "" : absl::StrCat("; remove ", *tvl_file, " and it is made anew");
+      !cached ? "" : absl::StrCat("; remove ", tvl_file, " and it is made anew");
   if (damages.size() == 1) {
     return absl::Status(damages.front().code(), absl::StrCat(damages.front().message(), hint));
   }
   if (!damages.empty()) {
     for (const absl::Status& damage : damages) {
-      PrintNote(absl::StrCat("tvl: ", damage.message(), "\n"));
+      PrintNote(absl::StrCat("tvl: ", Printable(std::string(damage.message())), "\n"));
     }
     return absl::DataLossError(
         absl::StrCat(path, ": damaged in ", damages.size(), " places", hint));
   }
-  return Print(absl::StrCat("OK ", path, cached ? absl::StrCat(", as ", *tvl_file) : "", ": ",
-                            tensors.size(), " tensors",
-                            reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer", ", ",
-                            FormatBytes(total), "\n"));
+  return Print(absl::StrCat(
+      "OK ", Printable(path), cached ? absl::StrCat(", as ", Printable(tvl_file)) : "", ": ",
+      tensors.size(), " tensors", reader->has_tokenizer() ? " and the tokenizer" : ", no tokenizer",
+      ", ", FormatBytes(total), "\n"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "models/import/gguf_parts.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -98,8 +100,11 @@ std::vector<std::string> GgufPartPaths(const std::string& path) {
   if (!absl::SimpleAtoi(suffix.substr(length - digits - std::strlen(".gguf"), digits), &count) ||
       suffix != Suffix(0, count))
     return paths;
-  for (uint32_t i = 1; i < count; ++i)
-    paths.push_back(path.substr(0, path.size() - length) + Suffix(i, count));
+  for (uint32_t i = 1; i < count; ++i) {
+    std::string part = path.substr(0, path.size() - length) + Suffix(i, count);
+    if (access(part.c_str(), F_OK) != 0) break;
+    paths.push_back(std::move(part));
+  }
   return paths;
 }
 

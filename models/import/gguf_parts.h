@@ -19,8 +19,8 @@ struct GgufParts {
   GgufFile contents;  // the metadata is the first part's
 };
 
-// The paths of all parts of a model, the first of which is given, by its name alone: of
-// X-00001-of-0000N.gguf there are N, which need not be there.
+// The paths of the parts of a model, the first of which is given: X-00001-of-0000N.gguf may have N
+// by its name, and those before the first that is missing count.
 std::vector<std::string> GgufPartPaths(const std::string& path);
 
 // `first` is the mapping of the file at `path`. Where its metadata says that it is the first of

@@ -49,6 +49,7 @@ absl::Status CheckCount(const char* key, size_t found, uint32_t vocab_size) {
 absl::Status ReadPieces(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
   const absl::StatusOr<std::vector<std::string_view>> tokens = metadata.Strings(kTokens);
   if (!tokens.ok()) return tokens.status();
+  if (tokens->empty()) return Malformed(kTokens, "at least one token, found none");
   if (absl::Status s = CheckCount(kTokens, tokens->size(), vocab_size); !s.ok()) return s;
   uint64_t bytes = 0;
   for (const std::string_view token : *tokens) bytes += token.size();

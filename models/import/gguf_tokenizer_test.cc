@@ -194,6 +194,13 @@ TEST(GgufTokenizerTest, EndsByText) {
       << "where turns have parts, <|end|> ends one of these";
 }
 
+TEST(GgufTokenizerTest, RefusesAnEmptyVocabulary) {
+  Metadata metadata = ByteLevel();
+  metadata.Set("tokens", std::vector<std::string>{});
+  EXPECT_EQ(metadata.Import(0).status().message(),
+            "metadata key tokenizer.ggml.tokens: expected at least one token, found none");
+}
+
 TEST(GgufTokenizerTest, RefusesMergesThatAreNone) {
   const auto error = [](const std::vector<std::string>& merges) {
     Metadata metadata = ByteLevel();

@@ -9,6 +9,13 @@ python3 tests/support/make_gguf.py "$gguf" Q4_0 Q8_0
 run $tvl convert "$gguf" "$scratch/small.tvl"
 expect_code 0
 
+# holding FILE COMMAND...: as if another process had it locked.
+holding() {
+  exec 9<"$1"
+  python3 -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX)"
+  "${@:2}"
+  exec 9<&-
+}
 entries() { compgen -G "$cache/small-*.tvl" | wc -l; }
 expect_entries() { [ "$(entries)" = "$1" ] || failed "expected $1 models in the cache, found $(ls "$cache")"; }
 # Nothing but whole entries.
@@ -40,15 +47,14 @@ again() {
   expect_stdout "$digits"
   expect_entries 1
 }
-again "$gguf"
 (cd "$scratch" && mkdir elsewhere && ln -s ../small.gguf elsewhere/small.gguf)
 again "$scratch/elsewhere/small.gguf"
-mv "$gguf" "$scratch/small"
-again "$scratch/small"
+mv "$gguf" "$scratch/moved"
+again "$scratch/moved"
 run $tvl cache list
-grep -qE " unchanged +$scratch/small$" "$out" || failed "expected the name of the last use"
-mv "$scratch/small" "$gguf"
-again "$gguf"
+grep -qE "^small-.* unchanged +$scratch/moved$" "$out" || failed "expected the name of the last use"
+expect_stdout_has "1 model, "
+mv "$scratch/moved" "$gguf"
 
 # Every command; what they print names what the user named.
 run $tvl generate -m "$gguf" -n 3 --stats
@@ -86,17 +92,31 @@ expect_no_stderr
 grep -qE "^small-[0-9a-f]{16} .* unchanged +$gguf$" "$out" || failed "expected a row"
 expect_stdout_has "1 model, $(sed -n '2s/^[^ ]*  \([^ ]* [^ ]*\) .*/\1/p' "$out") in $cache"
 
+# What others have put there is text, on the line of its entry, and names are those that tvl makes.
+entry=$(echo "$cache"/small-*.tvl)
+printf '/a\e[31m\nforged' >"${entry%.tvl}.source"
+echo mine >"$cache/"$'a\e[31m\nb-0123456789abcdef.tvl'
+echo mine >"$cache/"$'a\e[31m\nb-0123456789abcdef.source'
+run $tvl cache list
+grep -qE '^small-.* stale: gone +/a\\x1b\[31m\\nforged$' "$out" || failed "expected a row without control characters"
+[ "$(wc -l <"$out")" = 3 ] || failed "expected one row"
+rm "$cache"/a*
+again "$gguf"
+
 # A file that has changed is converted anew; so is one that another has replaced.
 touch -d "2020-02-02 02:02:02.123456789" "$gguf"
-fingerprint "$gguf"
-expect_code 0
+run $tvl cache list
+grep -qE " stale: changed +$gguf$" "$out" || failed "expected a stale row"
+stale=$(basename "$cache"/small-*.tvl .tvl)
+holding "$cache/$stale.source" fingerprint "$gguf"
 expect_stdout "$digits"
 expect_entries 2
 touch -d "2020-02-02 02:02:02.123456780" "$gguf"
-fingerprint "$gguf"
-expect_entries 3
-run $tvl cache list
-[ "$(grep -cE " stale: changed +$gguf$" "$out")" = 2 ] || failed "expected two stale rows"
+fingerprint "$scratch/elsewhere/../small.gguf"
+expect_stdout "$digits"
+grep -q "^tvl: removed .*B that the file was converted to before it changed$" "$err" || failed "expected to be told of what is removed"
+expect_entries 1
+again "$gguf"
 python3 tests/support/make_gguf.py "$scratch/gone.gguf" F16
 run $tvl inspect "$scratch/gone.gguf"
 expect_code 0
@@ -107,28 +127,39 @@ expect_tidy
 
 # Clearing: what is stale, what is named, all; files that are not the cache's stay.
 echo mine >"$cache/mine.tvl"
-echo mine >"$cache/mine-0123456789abcdef.tvl"
 echo mine >"$cache/tvl-1-0.tmp" # of a process that lives
 run $tvl cache clear --stale
 expect_code 0
 expect_no_stderr
-grep -qE "^removed 3 models, [0-9.]+ [kM]B, from $cache$" "$out" || failed "expected what was removed"
+grep -qE "^removed 1 model, [0-9.]+ [kM]B, from $cache$" "$out" || failed "expected what was removed"
 again "$gguf"
 name=$(basename "$cache"/small-*.tvl .tvl)
 run $tvl cache clear "$name" nothing
 expect_refused "$cache: there is no model nothing"
+expect_entries 1
+holding "$cache/$name.source" run $tvl cache clear "$name"
+expect_refused "$cache: $name is left, as a process is making it just now; try again"
+holding "$cache/$name.source" run $tvl cache clear
+expect_code 0
+expect_error "$name is left, as a process is making it just now"
+expect_stdout "removed 0 models, 0 bytes, from $cache"
 expect_entries 1
 run $tvl cache clear "$name"
 expect_code 0
 expect_stdout_has "removed 1 model, "
 expect_entries 0
 fingerprint "$gguf"
+echo unknown >"$cache/unknown-0123456789abcdef.tvl"
+echo theirs >"$scratch/theirs"
+ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.tvl"
+ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.source"
+run $tvl cache list
+[ "$(grep -cE "^(unknown|link)-0123456789abcdef .* unknown +-$" "$out")" = 2 ] || failed "expected what has no source, too"
 run $tvl cache clear
-expect_stdout_has "removed 1 model, "
-[ "$(ls "$cache" | tr '\n' ' ')" = "mine-0123456789abcdef.tvl mine.tvl tvl-1-0.tmp " ] ||
+expect_stdout_has "removed 3 models, "
+[ "$(cat "$scratch/theirs")" = theirs ] || failed "expected what a link leads to to stay"
+[ "$(ls "$cache" | tr '\n' ' ')" = "mine.tvl tvl-1-0.tmp " ] ||
   failed "expected the files of others to stay, found $(ls "$cache")"
-run $tvl cache clear
-expect_stdout "removed 0 models, 0 bytes, from $cache"
 rm -r "$cache"
 run $tvl cache clear
 expect_stdout "removed 0 models, 0 bytes, from $cache"
@@ -156,6 +187,30 @@ damage
 rm "${entry%.tvl}.source"
 damage
 expect_no_stderr
+# Links are replaced, and what they lead to is left alone; a directory is in the way.
+echo theirs >"$scratch/victim"
+touch -d "2020-02-02 02:02:02" "$scratch/victim"
+replaced() {
+  damage
+  [ ! -L "$entry" ] && [ ! -L "${entry%.tvl}.source" ] || failed "expected the links to be replaced"
+}
+ln -sf "$scratch/victim" "${entry%.tvl}.source"
+replaced
+ln -sf "$scratch/nothing" "$entry"
+ln -sf "$scratch/nothing" "${entry%.tvl}.source"
+replaced
+[ "$(stat -c %Y "$scratch/victim")" = "$(date -d "2020-02-02 02:02:02" +%s)" ] && [ "$(cat "$scratch/victim")" = theirs ] ||
+  failed "expected what a link leads to to be left alone"
+[ ! -e "$scratch/nothing" ] || failed "expected nothing to be made where a link leads"
+rm "${entry%.tvl}".*
+for suffix in tvl source; do
+  mkdir "${entry%.tvl}.$suffix"
+  fingerprint "$gguf"
+  expect_refused "$gguf: ${entry%.tvl}.$suffix: expected a file of the cache, found a directory; remove it"
+  rmdir "${entry%.tvl}.$suffix"
+  [ -z "$(ls -A "$cache")" ] || failed "expected nothing to be left, found $(ls -A "$cache")"
+done
+fingerprint "$gguf"
 # Where only the weights are, verify finds it.
 printf '\1\2\3\4' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 1000)) conv=notrunc status=none
 run $tvl verify "$gguf"
@@ -259,10 +314,10 @@ expect_stdout "$digits"
 fingerprint "$scratch/split-00001-of-00003.gguf"
 expect_no_stderr
 touch -d "2020-02-02" "$scratch/split-00003-of-00003.gguf"
-fingerprint "$scratch/split-00001-of-00003.gguf"
-grep -q "^tvl: converted" "$err" || failed "expected it to be converted anew"
 run $tvl cache clear --stale
 expect_stdout_has "removed 1 model, "
+fingerprint "$scratch/split-00001-of-00003.gguf"
+grep -q "^tvl: converted" "$err" || failed "expected it to be converted anew"
 rm "$scratch/split-00002-of-00003.gguf"
 fingerprint "$scratch/split-00001-of-00003.gguf"
 expect_refused "split-00002-of-00003.gguf"
@@ -286,7 +341,7 @@ TVL_CACHE_DIR=$scratch/file refused $tvl generate -m "$gguf"
 expect_error "cannot make the folder $scratch/file: "
 TVL_CACHE_DIR=$scratch/file/below refused $tvl generate -m "$gguf"
 XDG_CACHE_HOME="" HOME="" refused $tvl generate -m "$gguf"
-expect_error "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep converted models in"
+expect_error "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep converted models in; set TVL_CACHE_DIR to one, or make a .tvl file with 'tvl convert'"
 XDG_CACHE_HOME="" HOME="" run $tvl cache list
 expect_refused "none of TVL_CACHE_DIR"
 # A disk that is full.

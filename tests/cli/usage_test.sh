@@ -62,6 +62,10 @@ done
 # Usage is looked at before files are.
 usage_error "--threads" generate -m missing.tvl --threads 0
 
+# One sentence is one line that a terminal does not obey, whatever a file is called.
+run $tvl generate -m $'no\e[31m\nsuch.gguf'
+expect_refused 'no\x1b[31m\nsuch.gguf: '
+
 # Help that cannot be written is no success.
 run bash -c "exec $tvl --help >/dev/full"
 expect_refused "cannot write to standard output"
