@@ -1,4 +1,5 @@
 // tvl chat: a conversation with a model.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -94,13 +95,21 @@ class Chat {
     const bool terminal = isatty(STDIN_FILENO) != 0;
     editor_ = LineEditor::Create();
     const LineSource source = [&](const std::string& prompt, std::string* line) {
-      return ReadLine(terminal ? prompt : "", line);
+      return ReadLine(prompt, line);
     };
     if (terminal) Greet();
+    const auto read = [&]() -> absl::StatusOr<Message> {
+      if (terminal) return ReadMessage(source);
+      Message message;  // files and other programs give no commands
+      const absl::StatusOr<LineEvent> event = input_.Read(&message.text);
+      if (!event.ok()) return event.status();
+      message.event = *event;
+      return message;
+    };
     std::optional<InterruptGuard> guard;
     if (editor_ != nullptr) guard.emplace();  // Ctrl-C is for the answer, or the line
     for (bool interrupted = false;;) {
-      absl::StatusOr<Message> message = ReadMessage(source);
+      absl::StatusOr<Message> message = read();
       if (!message.ok()) return message.status();
       if (message->event == LineEvent::kEnd) return InterruptGuard::status();
       if (message->event == LineEvent::kInterrupted) {
@@ -217,6 +226,13 @@ class Chat {
     }
     if (session_.conversation().exchanges.empty())
       return absl::FailedPreconditionError("/save: nothing has been said yet");
+    struct stat there;
+    if (stat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && !LoadConversation(path).ok()) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          path,
+          ": expected no file or a saved conversation to replace, found another file; choose "
+          "another name, or remove it first"));
+    }
     if (absl::Status s = SaveConversation(path, session_.conversation(), session_.family(), model_);
         !s.ok()) {
       return s;
@@ -302,7 +318,9 @@ void AddChat(CLI::App& app, Action* action) {
   sub->footer(
       "At a terminal it asks for messages; /help there says what else can be typed. Elsewhere each "
       "line of standard\n"
-      "input is a message. Answers go to standard output as they come, everything else to standard "
+      "input is a message and nothing else, whatever it begins or ends with; empty lines are left "
+      "out, and the first\n"
+      "error ends the run. Answers go to standard output as they come, everything else to standard "
       "error.\n"
       "\n"
       "Messages are written as the model was trained to read them, by the layout that the chat "

@@ -227,6 +227,9 @@ def test_files():
         with open(path(name), "w", encoding="utf-8") as file:
             file.write(text)
         t.say("/load " + path(name), error)
+    t.say("/save " + path("bad.json"), "bad.json: expected no file or a saved conversation to replace", "another name")
+    with open(path("bad.json"), encoding="utf-8") as file:
+        assert file.read() == "{"
     t.say("/load " + path("missing.json"), "missing.json")
     t.say("/load " + SCRATCH, "directory")
     t.say("/load", "/load: expected the name of a file")
@@ -258,12 +261,12 @@ def test_pipes(model):
     out, err = chat("Hi\nHi\n", "-m", model, "-n", "3", "--stats")
     assert out == "\u2047  \u2047  \u2047 \n" * 2
     assert re.fullmatch(r"(tvl: prompt \d+ tokens?, \d+ kept, .*; answer 3 tokens, .* tokens/s\n){2}", err), err
-    # Commands are commands; the first thing that fails ends a script.
-    out, err = chat("Once\n/save %s\n/quit\nTom\n" % path("pipe.json"), "-n", "2")
-    assert out.count("\n") == 1 and err == "tvl: saved 1 exchange to %s\n" % path("pipe.json"), (out, err)
-    assert said("pipe.json") == ["Once"]
-    out, err = chat("/wat\nOnce\n", code=1)
-    assert out == "" and err.startswith("tvl: there is no command /wat; ") and err.count("\n") == 1, err
+    # Lines are messages, whatever is in them.
+    lines = ("Once", "/save %s" % path("pipe.json"), "/quit", "/usr/bin/foo", '"""', "Tom\\", "Lily")
+    out, err = chat("\n".join(lines), "-n", "1", "--stats")
+    assert err.count("tvl: prompt ") == err.count("\n") == len(lines), (out, err)
+    assert not os.path.exists(path("pipe.json"))
+    # The first thing that fails ends a script.
     out, err = chat("word " * 600 + "\n", code=1)
     assert out == "" and "positions" not in err and "expected at most the context's 512" in err, err
     # The context: an answer that fills it, then no room for the exchange before.
@@ -284,9 +287,18 @@ def test_templates(model):
     out, err = chat("Hi\n", "--template", "alpaca", code=2)
     assert out == "" and "--template: expected one of llama2, " in err and "found 'alpaca'" in err, err
     # A conversation goes from model to model.
-    chat("Hi\n/save %s\n" % path("other.json"), "-m", model, "-n", "1")
-    out, err = chat("/load %s\nOnce\n" % path("other.json"), "-n", "2")
-    assert "which were had with another model" in err, err
+    t = Terminal("-m", model, "-n", "1")
+    t.expect("\n> ")
+    t.say("Hi")
+    t.say("/save " + path("other.json"), "saved 1 exchange")
+    t.send("/quit\r")
+    t.leaves(0)
+    t = Terminal("-n", "2")
+    t.expect("\n> ")
+    t.say("/load " + path("other.json"), "which were had with another model")
+    t.say("Once")
+    t.send("/quit\r")
+    t.leaves(0)
 
 
 def main():
