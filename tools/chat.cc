@@ -107,7 +107,8 @@ class Chat {
       return message;
     };
     std::optional<InterruptGuard> guard;
-    if (editor_ != nullptr) guard.emplace();  // Ctrl-C is for the answer, or the line
+    // Ctrl-C is for the answer, or the line.
+    if (editor_ != nullptr) guard.emplace(InterruptGuard::CtrlC::kNeverEnds);
     for (bool interrupted = false;;) {
       absl::StatusOr<Message> message = read();
       if (!message.ok()) return message.status();

@@ -76,7 +76,7 @@ class Terminal:
         self.send(text + "\r")
         return self.expect(*expected, "\n> ")
 
-    def leaves(self, code):
+    def leaves(self, *codes):
         end = time.monotonic() + LIMIT
         while self.run.poll() is None:  # what it still writes must not stop it
             assert time.monotonic() < end, "still running"
@@ -85,7 +85,7 @@ class Terminal:
                     self.text += os.read(self.master, 1 << 16).decode("utf-8", "replace")
                 except OSError:
                     pass
-        assert self.run.returncode == code, "exit code %d, expected %d" % (self.run.returncode, code)
+        assert self.run.returncode in codes, "exit code %d, expected %r" % (self.run.returncode, codes)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
         os.close(self.slave)
         os.close(self.master)
@@ -198,6 +198,38 @@ def test_interrupts(model):
     t.leaves(0)
 
 
+def signal_twice(t, first, second):
+    """Sends both while the program is stopped, so that it gets them together."""
+    os.kill(t.run.pid, signal.SIGSTOP)
+    os.waitpid(t.run.pid, os.WUNTRACED)
+    os.kill(t.run.pid, first)
+    os.kill(t.run.pid, second)
+    os.kill(t.run.pid, signal.SIGCONT)
+
+
+def test_interrupts_of_prompts(model):
+    """However often Ctrl-C comes while a prompt is read, in one chunk here: the conversation stays."""
+    t = Terminal("-m", model, "--prefill-chunk", "60000", "-n", "1")
+    t.expect("\n> ")
+    saved = {"messages": [{"role": role, "content": "Hi " * 2000} for role in ("user", "assistant")]}
+    with open(path("long.json"), "w", encoding="utf-8") as file:
+        json.dump(saved, file)
+    t.say("/load " + path("long.json"), "loaded 1 exchange")
+    t.send("Hi\r")
+    end = time.monotonic() + LIMIT
+    while termios.tcgetattr(t.slave) != t.before:  # the line is being edited
+        assert time.monotonic() < end
+    for _ in range(3):
+        os.kill(t.run.pid, signal.SIGINT)
+        os.kill(t.run.pid, signal.SIGSTOP)  # has it taken the signal before the next one
+        os.waitpid(t.run.pid, os.WUNTRACED)
+        os.kill(t.run.pid, signal.SIGCONT)
+    t.expect("stopped before the answer began; the message is taken back", "> ")
+    t.say("/stats", "1 exchange;")
+    t.send("/quit\r")
+    t.leaves(0)
+
+
 def test_signals():
     t = Terminal()
     t.expect("\n> ")
@@ -209,6 +241,17 @@ def test_signals():
     t.expect("def")
     os.kill(t.run.pid, signal.SIGTERM)
     t.leaves(143)
+    # The terminal is as it was also when there is no time for anything else.
+    for first, second in ((signal.SIGTERM, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, None)):
+        t = Terminal()
+        t.expect("\n> ")
+        t.send("abc")
+        t.expect("abc")
+        if second is None:
+            os.kill(t.run.pid, first)
+        else:
+            signal_twice(t, first, second)
+        t.leaves(129, 143)
 
 
 def test_files():
@@ -306,6 +349,7 @@ def main():
     test_stories()
     test_lines()
     test_interrupts(model)
+    test_interrupts_of_prompts(model)
     test_signals()
     test_files()
     test_pipes(model)

@@ -92,9 +92,9 @@ class ChatSession {
   absl::StatusOr<ChatTurn> Begin(std::string message);
 
   // Reads the turn and hands the answer to emit(std::string_view) -> absl::Status, whose error ends
-  // it; between chunks of a long prompt it is called with nothing. What has been written stays in
-  // the conversation, whatever ended it; a message without any is taken back. Errors: of the
-  // session, and of emit; but Cancelled is an answer that was interrupted.
+  // it; before and after the prompt and between its chunks it is called with nothing. What has been
+  // written stays in the conversation, whatever ended it; a message without any is taken back.
+  // Errors: of the session, and of emit; but Cancelled is an answer that was interrupted.
   absl::StatusOr<ChatAnswer> Answer(const ChatTurn& turn,
                                     const std::function<absl::Status(std::string_view)>& emit);
 

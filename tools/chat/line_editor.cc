@@ -125,6 +125,7 @@ LineEditor::~LineEditor() = default;
 std::unique_ptr<LineEditor> LineEditor::Create() {
   if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) return nullptr;
   UseUtf8();
+  KeepTerminal();
   auto state = std::make_unique<State>();
   state->line = el_init("tvl", stdin, stdout, stderr);
   state->history = history_init();

@@ -19,7 +19,7 @@ class LineEditor {
 
   // Shows `prompt`; `line` gets no newline. SIGINT from outside counts as Ctrl-C at an empty line;
   // any other interrupt ends the input. REQUIRES: an InterruptGuard, else interrupts end the
-  // program and leave the terminal as it is while a line is edited.
+  // program.
   LineEvent Read(const std::string& prompt, std::string* line);
 
  private:
