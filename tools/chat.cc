@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
 #include "core/in_file.h"
+#include "core/quoted.h"
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
 #include "tools/chat/chat_session.h"
@@ -26,6 +27,7 @@
 #include "tools/chat/line_editor.h"
 #include "tools/chat/line_source.h"
 #include "tools/chat/message_reader.h"
+#include "tools/chat/visible_text.h"
 #include "tools/command.h"
 #include "tools/generation.h"
 #include "tools/interrupt.h"
@@ -156,7 +158,7 @@ class Chat {
     if (editor_ == nullptr) guard.emplace();
     bool within_line = false;
     const auto emit = [&](std::string_view text) {
-      if (absl::Status s = Print(text); !s.ok()) {
+      if (absl::Status s = shown_ ? EmitVisible(text, Print) : Print(text); !s.ok()) {
         output_failed_ = true;
         return s;
       }
@@ -203,8 +205,9 @@ class Chat {
       leaving_ = true;
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "there is no command ", name, "; /help lists them (a space in front makes it a message)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no command ", Quoted(name),
+                     "; /help lists them (a space in front makes it a message)"));
   }
 
   absl::Status Reset() {
@@ -272,7 +275,8 @@ class Chat {
   ChatSession& session_;
   std::unique_ptr<LineEditor> editor_;  // null: input_ is read
   StandardInputLines input_;
-  std::string last_;  // what the last answer took
+  std::string last_;                               // what the last answer took
+  const bool shown_ = isatty(STDOUT_FILENO) != 0;  // answers, by a terminal
   bool output_failed_ = false;
   bool leaving_ = false;
 };

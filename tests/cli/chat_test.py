@@ -105,8 +105,8 @@ def chatml_vocabulary(gguf, vocabulary=make_gguf.vocabulary):
     return count
 
 
-def make_model(name, template=None):
-    """A model that says token 0, <unk>, for ever."""
+def make_model(name, template=None, says=None):
+    """A model that says token 0 for ever, which is <unk> or what it says."""
     make_gguf.vocabulary, usual = chatml_vocabulary, make_gguf.vocabulary
     gguf = make_gguf.llama(["F32"], make_gguf.Shape(dim=32, hidden=32, layers=1, heads=1, kv_heads=1, context=60000))
     make_gguf.vocabulary = usual
@@ -114,6 +114,10 @@ def make_model(name, template=None):
     output.data = bytes(len(output.data))
     if template is not None:
         gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, template)
+    if says is not None:
+        gguf.metadata["tokenizer.ggml.tokens"][1][1][0] = says
+        gguf.metadata["tokenizer.ggml.token_type"][1][1][0] = 1
+        del gguf.metadata["tokenizer.ggml.unknown_token_id"]
     with open(path("model.gguf"), "wb") as file:
         file.write(gguf.bytes())
     subprocess.run(TVL + ["convert", path("model.gguf"), path(name)], check=True, capture_output=True)
@@ -129,7 +133,7 @@ def test_stories():
     t.say("/reset", "the conversation begins anew")
     t.say("/stats", "0 exchanges")
     t.say("Once upon a time", TALE, "prompt 1 token, 4 kept")
-    t.say("/what", "tvl: there is no command /what; /help lists them")
+    t.say("/what", "tvl: there is no command '/what'; /help lists them")
     t.say("/help", "/save FILE", "Ctrl-C stops an answer")
     t.say("")
     t.say("/stats", "1 exchange;")  # all of that has changed nothing
@@ -319,11 +323,23 @@ def test_pipes(model):
     assert out.count("\n") >= 3
 
 
+def test_control_characters():
+    """A terminal is shown them, a pipe gets them."""
+    says = "x\x1b]0;title\x07\u009b2J\t\u20ac\n"
+    wild = make_model("wild.tvl", says=says)
+    assert chat("Hi\n", "-m", wild, "-n", "1") == (says, "")
+    t = Terminal("-m", wild, "-n", "1")
+    t.expect("\n> ")
+    t.say("Hi", "x\ufffd]0;title\ufffd\ufffd2J")
+    t.send("/quit\r")
+    t.leaves(0)
+
+
 def test_templates(model):
     odd = make_model("odd.tvl", "{% for message in messages %}{{ 'GPT4 Correct ' }}")
     out, err = chat("Hi\n", "-m", odd, code=1)
     assert out == "" and err.count("\n") == 1, (out, err)
-    assert 'odd.tvl: chat template: expected one of a known family, found "{% for message in messages %}' in err, err
+    assert 'odd.tvl: chat template: expected one of a known family, found \'{% for message in messages %}' in err, err
     assert "choose one with --template: llama2, llama3, chatml, " in err and err.endswith(", plain\n"), err
     assert chat("Hi\n", "-m", odd, "--template", "chatml", "-n", "2") == ("\u2047  \u2047 \n", "")
     assert chat("Hi\n", "-m", odd, "--template", "plain", "-n", "2")[0] == " \u2047  \u2047 \n"
@@ -353,6 +369,7 @@ def main():
     test_signals()
     test_files()
     test_pipes(model)
+    test_control_characters()
     test_templates(model)
     print("all passed")
 

@@ -10,12 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/in_file.h"
 #include "core/mapped_file.h"
+#include "core/quoted.h"
 #include "models/atomic_file.h"
 #include "nlohmann/json.hpp"
 #include "tools/chat/chat_template.h"
@@ -123,12 +123,6 @@ class Reader : public nlohmann::json_sax<Json> {
 
  private:
   enum PlaceInFile { kFile, kTop, kMessages, kMessage, kEnd };
-
-  static std::string Quoted(const std::string& text) {
-    constexpr size_t kShown = 40;
-    return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, kShown)),
-                        text.size() > kShown ? "...'" : "'");
-  }
 
   std::string Place() const {
     return place_ == kTop ? "" : absl::StrCat("messages[", messages_, "]: ");

@@ -101,6 +101,9 @@ TEST(ConversationTest, RefusesOtherFiles) {
        "messages[2]: role: expected user, found 'system'"},
       {messages(R"({"role": "tool\n", "content": "a"})"),
        "expected system or user, found 'tool\\n'"},
+      // Nothing that a terminal obeys: C1, and what turns the direction of writing around.
+      {messages("{\"role\": \"\xC2\x9B\xE2\x80\xAE\", \"content\": \"a\"}"),
+       "found '\\xc2\\x9b\\xe2\\x80\\xae'"},
       {messages(R"({"role": "user"})"), "messages[0]: content: expected a text, found none"},
       {messages(R"({"content": "a"})"), "messages[0]: role: expected a role, found none"},
       {messages(R"({"role": "user", "content": 5})"),
