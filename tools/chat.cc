@@ -114,7 +114,11 @@ class Chat {
     for (bool interrupted = false;;) {
       absl::StatusOr<Message> message = read();
       if (!message.ok()) return message.status();
-      if (message->event == LineEvent::kEnd) return InterruptGuard::status();
+      if (message->event == LineEvent::kEnd) {
+        if (!message->unfinished || InterruptGuard::interrupted()) return InterruptGuard::status();
+        Note("the message was not finished and is dropped; Ctrl-D again leaves");
+        continue;
+      }
       if (message->event == LineEvent::kInterrupted) {
         if (interrupted) return absl::OkStatus();
         interrupted = true;

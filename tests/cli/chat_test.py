@@ -52,7 +52,7 @@ class Terminal:
         )  # fmt: skip
 
     def send(self, text):
-        os.write(self.master, text.encode())
+        os.write(self.master, text if isinstance(text, bytes) else text.encode())
 
     def expect(self, *texts):
         """Waits for these one after the other; returns what stood before the last."""
@@ -162,8 +162,16 @@ def test_lines():
     t.send("\x03")
     t.expect("\n> ")
     t.say("Lily")
-    t.say("/save " + path("lines.json"), "tvl: saved 6 exchanges to ")
-    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily"]
+    t.send('"""\r')
+    t.expect(". ")
+    t.send("half\r")
+    t.expect(". ")
+    t.send("\x04")
+    t.expect("the message was not finished and is dropped; Ctrl-D again leaves", "\n> ")
+    t.send(b"\xff\xfe\xe2\x82abc\xe2")  # what is no character is left out, and nothing else
+    t.say("\u20ac")
+    t.say("/save " + path("lines.json"), "tvl: saved 7 exchanges to ")
+    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily", "abc\u20ac"]
     assert said("lines.json") == expected, said("lines.json")
     t.send("/quit\r")
     t.leaves(0)
@@ -313,6 +321,7 @@ def test_pipes(model):
     out, err = chat("\n".join(lines), "-n", "1", "--stats")
     assert err.count("tvl: prompt ") == err.count("\n") == len(lines), (out, err)
     assert not os.path.exists(path("pipe.json"))
+    assert chat("Once\r\n\r\nTom\r\n", "-n", "3") == chat("Once\nTom\n", "-n", "3")
     # The first thing that fails ends a script.
     out, err = chat("word " * 600 + "\n", code=1)
     assert out == "" and "positions" not in err and "expected at most the context's 512" in err, err

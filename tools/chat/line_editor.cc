@@ -72,7 +72,13 @@ int ReadCharacter(EditLine* line, wchar_t* character) {
     const ssize_t got = read(STDIN_FILENO, &byte, 1);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got <= 0) return static_cast<int>(got);
-    switch (std::mbrtowc(character, &byte, 1, &state->bytes)) {
+    const bool within = std::mbsinit(&state->bytes) == 0;
+    size_t bytes = std::mbrtowc(character, &byte, 1, &state->bytes);
+    if (bytes == static_cast<size_t>(-1) && within) {  // it may begin another character
+      state->bytes = {};
+      bytes = std::mbrtowc(character, &byte, 1, &state->bytes);
+    }
+    switch (bytes) {
       case static_cast<size_t>(-1):  // no character of this locale
         state->bytes = {};
         break;
