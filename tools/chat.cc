@@ -216,6 +216,7 @@ class Chat {
 
   absl::Status Reset() {
     session_.SetConversation({.system = session_.conversation().system});
+    last_.clear();
     Note("the conversation begins anew");
     return absl::OkStatus();
   }
@@ -254,12 +255,35 @@ class Chat {
     if (path.empty()) return absl::InvalidArgumentError("/load: expected the name of a file");
     absl::StatusOr<SavedConversation> saved = LoadConversation(path);
     if (!saved.ok()) return saved.status();
-    const size_t exchanges = saved->conversation.exchanges.size();
+    std::string note =
+        absl::StrCat("loaded ", Count(saved->conversation.exchanges.size(), "exchange"), " from ",
+                     path, Differences(*saved));
     session_.SetConversation(std::move(saved->conversation));
-    Note(absl::StrCat(
-        "loaded ", Count(exchanges, "exchange"), " from ", path,
-        saved->model && *saved->model != model_ ? ", which were had with another model" : ""));
+    last_.clear();
+    Note(note);
     return absl::OkStatus();
+  }
+
+  // Between what was saved and this chat.
+  std::string Differences(const SavedConversation& saved) const {
+    std::string text;
+    if (!saved.model) {
+      text += "; the file does not say with which model they were had";
+    } else if (*saved.model != model_) {
+      text += "; they were had with another model";
+    }
+    if (saved.chat_template && *saved.chat_template != session_.family()) {
+      absl::StrAppend(&text, "; they were had with template ",
+                      std::string(ChatTemplateName(*saved.chat_template)));
+    }
+    const std::string& before = session_.conversation().system;
+    const std::string& system = saved.conversation.system;
+    if (system.empty() && !before.empty()) {
+      text += "; there is no system prompt any more";
+    } else if (system != before) {
+      text += "; the system prompt is theirs";
+    }
+    return text;
   }
 
   absl::Status PrintStats() {
@@ -269,7 +293,7 @@ class Chat {
                       conversation.unread > 0
                           ? absl::StrCat(", of which the oldest ", conversation.unread, " left out")
                           : "",
-                      "; ", session_.session().position(), " of ",
+                      "; ", session_.taken(), " of ",
                       Count(session_.session().context(), "position"), " of the context taken"));
     return absl::OkStatus();
   }

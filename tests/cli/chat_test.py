@@ -131,7 +131,9 @@ def test_stories():
     t.say("Then", "24 kept")
     t.say("/stats", "24 kept", "2 exchanges; ", " of 512 positions of the context taken")
     t.say("/reset", "the conversation begins anew")
-    t.say("/stats", "0 exchanges")
+    t.send("/stats\r")
+    assert "prompt" not in t.expect("tvl: 0 exchanges; 0 of 512 positions")
+    t.expect("\n> ")
     t.say("Once upon a time", TALE, "prompt 1 token, 4 kept")
     t.say("/what", "tvl: there is no command '/what'; /help lists them")
     t.say("/help", "/save FILE", "Ctrl-C stops an answer")
@@ -324,7 +326,9 @@ def test_pipes(model):
     assert chat("Once\r\n\r\nTom\r\n", "-n", "3") == chat("Once\nTom\n", "-n", "3")
     # The first thing that fails ends a script.
     out, err = chat("word " * 600 + "\n", code=1)
-    assert out == "" and "positions" not in err and "expected at most the context's 512" in err, err
+    assert out == "" and "positions" not in err and "expected at most the context's 512; shorten it\n" in err, err
+    out, err = chat("word " * 60 + "\n", "--context", "20", code=1)
+    assert out == "" and "the context's 20; shorten it, or use a larger --context\n" in err, err
     # The context: an answer that fills it, then no room for the exchange before.
     out, err = chat("Once upon a time\nThen\nThen\n", "--context", "20")
     assert "tvl: the answer stopped at the end of the context (20 positions)\n" in err, err
@@ -363,8 +367,18 @@ def test_templates(model):
     t.leaves(0)
     t = Terminal("-n", "2")
     t.expect("\n> ")
-    t.say("/load " + path("other.json"), "which were had with another model")
+    t.say("/load " + path("other.json"), "1 exchange", "they were had with another model; they were had with template chatml\r")
+    t.say("/stats", "1 exchange; 0 of 512 positions")
     t.say("Once")
+    t.say("/system A tale.")
+    bare = '{"messages": [%s{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+    for name, system, note in (
+        ("bare.json", "", "; the file does not say with which model they were had; there is no system prompt any more\r"),
+        ("dog.json", '{"role": "system", "content": "A dog."}, ', "they were had; the system prompt is theirs\r"),
+    ):
+        with open(path(name), "w", encoding="utf-8") as file:
+            file.write(bare % system)
+        t.say("/load " + path(name), note)
     t.send("/quit\r")
     t.leaves(0)
 

@@ -80,7 +80,12 @@ class ChatSession {
 
   const Conversation& conversation() const { return conversation_; }
   void SetSystem(std::string text) { conversation_.system = std::move(text); }
-  void SetConversation(Conversation conversation) { conversation_ = std::move(conversation); }
+  void SetConversation(Conversation conversation) {
+    conversation_ = std::move(conversation);
+    read_ = false;
+  }
+  // Positions of the context that this conversation takes so far.
+  size_t taken() const { return read_ ? session_.position() : 0; }
   const Session& session() const { return session_; }
   ChatTemplate family() const { return options_.family; }
 
@@ -108,6 +113,7 @@ class ChatSession {
   ChatOptions options_;
   StandardChain sampler_;
   Conversation conversation_;
+  bool read_ = false;  // the session is of this conversation, not of one before
 };
 
 }  // namespace tvl

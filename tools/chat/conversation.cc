@@ -49,7 +49,11 @@ class Reader : public nlohmann::json_sax<Json> {
     } else if (place_ == kMessage && key_ == "role") {
       role_ = std::move(value);
     } else if (place_ == kTop && key_ == "template") {
-      saved_.chat_template = std::move(value);
+      saved_.chat_template = FindChatTemplate(value);
+      if (!saved_.chat_template) {
+        return Fail(absl::StrCat("template: expected one of ", ChatTemplateNames(), "; found ",
+                                 Quoted(value)));
+      }
     } else if (place_ == kTop && key_ == "model") {
       uint64_t model = 0;
       if (value.size() != 16 || !absl::SimpleHexAtoi(value, &model))
