@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
@@ -21,6 +23,7 @@
 #include "core/quoted.h"
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
+#include "tools/chat/chat_prompt.h"
 #include "tools/chat/chat_session.h"
 #include "tools/chat/chat_template.h"
 #include "tools/chat/conversation.h"
@@ -70,6 +73,13 @@ void Note(const std::string& sentence) { PrintNote(absl::StrCat("tvl: ", sentenc
 
 std::string Count(size_t count, const char* what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
+// As shells read it: ~/ is the user's own folder.
+std::string WithHome(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || !absl::StartsWith(path, "~/")) return path;
+  return absl::StrCat(home, path.substr(1));
 }
 
 std::string Describe(const ChatTurn& turn, const ChatAnswer& answer) {
@@ -161,17 +171,20 @@ class Chat {
     std::optional<InterruptGuard> guard;
     if (editor_ == nullptr) guard.emplace();
     bool within_line = false;
+    bool written = false;
     const auto emit = [&](std::string_view text) {
       if (absl::Status s = shown_ ? EmitVisible(text, Print) : Print(text); !s.ok()) {
         output_failed_ = true;
         return s;
       }
       if (!text.empty()) within_line = text.back() != '\n';
+      written = written || !text.empty();
       return InterruptGuard::status();
     };
     const absl::StatusOr<ChatAnswer> answer = session_.Answer(*turn, emit);
     if (!answer.ok()) return answer.status();
-    if (within_line) {
+    // In a pipe each answer ends in a newline, also one that is empty.
+    if (within_line || (!shown_ && !written)) {
       if (absl::Status s = Print("\n"); !s.ok()) return s;
     }
     last_ = Describe(*turn, *answer);
@@ -193,24 +206,25 @@ class Chat {
 
   absl::Status Command(const std::string& line) {
     const size_t space = line.find_first_of(" \t");
-    const std::string name = line.substr(0, space);
+    const std::string typed = line.substr(0, space);
+    const std::string name = absl::AsciiStrToLower(typed);
     const std::string argument(absl::StripAsciiWhitespace(
         space == line.npos ? absl::string_view() : absl::string_view(line).substr(space)));
     if (name == "/help") {
       PrintNote(kHelp);
       return absl::OkStatus();
     }
-    if (name == "/reset") return Reset();
+    if (name == "/reset" || name == "/clear") return Reset();
     if (name == "/system") return SetSystem(argument);
-    if (name == "/save") return Save(argument);
-    if (name == "/load") return Load(argument);
+    if (name == "/save") return Save(WithHome(argument));
+    if (name == "/load") return Load(WithHome(argument));
     if (name == "/stats") return PrintStats();
-    if (name == "/quit" || name == "/exit") {
+    if (name == "/quit" || name == "/exit" || name == "/bye") {
       leaving_ = true;
       return absl::OkStatus();
     }
     return absl::InvalidArgumentError(
-        absl::StrCat("there is no command ", Quoted(name),
+        absl::StrCat("there is no command ", Quoted(typed),
                      "; /help lists them (a space in front makes it a message)"));
   }
 
@@ -331,6 +345,12 @@ absl::Status Run(const Options& options) {
   if (!tokenizer.ok()) return tokenizer.status();
   const absl::StatusOr<ChatTemplate> family = ChooseTemplate(options, reader, *tokenizer);
   if (!family.ok()) return family.status();
+  const ChatVocabulary vocabulary(*tokenizer, *family);
+  if (!options.chat_template.empty() && vocabulary.lacks_end_marker()) {
+    Note(absl::StrCat("--template ", options.chat_template,
+                      ": the model's vocabulary has no token ", std::string(ChatEndMarker(*family)),
+                      ", with which an answer ends; it may not know this template"));
+  }
   if (absl::Status s = CheckContext(options.context, reader); !s.ok()) return s;
   auto session = (*engine)->NewSession({.context = options.context,
                                         .prefill_chunk = options.prefill_chunk,

@@ -22,6 +22,7 @@ CHATML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")  # what a user has tuned must not count here
 os.environ.pop("TVL_CACHE_DIR", None)
 os.environ["TERM"] = "vt100"
+os.environ["HOME"] = SCRATCH
 os.environ["LC_ALL"] = "C"  # characters must be told apart all the same
 
 
@@ -105,7 +106,7 @@ def chatml_vocabulary(gguf, vocabulary=make_gguf.vocabulary):
     return count
 
 
-def make_model(name, template=None, says=None):
+def make_model(name, template=None, says=None, eos=2):
     """A model that says token 0 for ever, which is <unk> or what it says."""
     make_gguf.vocabulary, usual = chatml_vocabulary, make_gguf.vocabulary
     gguf = make_gguf.llama(["F32"], make_gguf.Shape(dim=32, hidden=32, layers=1, heads=1, kv_heads=1, context=60000))
@@ -114,6 +115,7 @@ def make_model(name, template=None, says=None):
     output.data = bytes(len(output.data))
     if template is not None:
         gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, template)
+    gguf.metadata["tokenizer.ggml.eos_token_id"] = (4, eos)
     if says is not None:
         gguf.metadata["tokenizer.ggml.tokens"][1][1][0] = says
         gguf.metadata["tokenizer.ggml.token_type"][1][1][0] = 1
@@ -131,6 +133,7 @@ def test_stories():
     t.say("Then", "24 kept")
     t.say("/stats", "24 kept", "2 exchanges; ", " of 512 positions of the context taken")
     t.say("/reset", "the conversation begins anew")
+    t.say("/clear", "the conversation begins anew")
     t.send("/stats\r")
     assert "prompt" not in t.expect("tvl: 0 exchanges; 0 of 512 positions")
     t.expect("\n> ")
@@ -287,7 +290,8 @@ def test_files():
     t.say("/save " + path("bad.json"), "bad.json: expected no file or a saved conversation to replace", "another name")
     with open(path("bad.json"), encoding="utf-8") as file:
         assert file.read() == "{"
-    t.say("/load " + path("missing.json"), "missing.json")
+    t.say("/load ~/missing.json", path("missing.json"))  # HOME
+    t.say("/LOAD " + path("missing.json"), "missing.json")
     t.say("/load " + SCRATCH, "directory")
     t.say("/load", "/load: expected the name of a file")
     t.say("Then")
@@ -303,7 +307,7 @@ def test_files():
     t.say("/system", "there is no system prompt any more")
     t.say("/save " + path("c.json"), "saved 2 exchanges")
     assert messages("c.json")[0] == ("user", "Once")
-    t.send("/exit\r")
+    t.send("/Bye\r")
     t.leaves(0)
 
 
@@ -356,6 +360,10 @@ def test_templates(model):
     assert "choose one with --template: llama2, llama3, chatml, " in err and err.endswith(", plain\n"), err
     assert chat("Hi\n", "-m", odd, "--template", "chatml", "-n", "2") == ("\u2047  \u2047 \n", "")
     assert chat("Hi\n", "-m", odd, "--template", "plain", "-n", "2")[0] == " \u2047  \u2047 \n"
+    out, err = chat("Hi\n", "-m", odd, "--template", "gemma", "-n", "2")
+    assert err.startswith("tvl: --template gemma: the model's vocabulary has no token <end_of_turn>") and err.count("\n") == 1, err
+    ends = make_model("ends.tvl", eos=0)  # an answer without a word is a line all the same
+    assert chat("Hi\nHi\n", "-m", ends) == ("\n\n", "")
     out, err = chat("Hi\n", "--template", "alpaca", code=2)
     assert out == "" and "--template: expected one of llama2, " in err and "found 'alpaca'" in err, err
     # A conversation goes from model to model.

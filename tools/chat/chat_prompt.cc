@@ -157,6 +157,8 @@ size_t CommonPrefix(std::span<const TokenId> a, std::span<const TokenId> b) {
 }
 
 ChatVocabulary::ChatVocabulary(const Tokenizer& tokenizer, ChatTemplate family)
-    : tokenizer_(tokenizer), end_(MarkerToken(tokenizer.view(), ChatEndMarker(family))) {}
+    : tokenizer_(tokenizer),
+      end_(MarkerToken(tokenizer.view(), ChatEndMarker(family))),
+      lacks_end_marker_(end_ < 0 && !ChatEndMarker(family).empty()) {}
 
 }  // namespace tvl

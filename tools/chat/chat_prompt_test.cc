@@ -206,6 +206,9 @@ TEST(ChatPromptTest, TheTemplatesTokenEndsAnAnswer) {
   const ChatVocabulary plain(vocabulary.tokenizer(), ChatTemplate::kPlain);
   EXPECT_FALSE(plain.IsEnd(vocabulary.Id("<|im_end|>")));
   EXPECT_TRUE(plain.IsEnd(2));
+  EXPECT_FALSE(chat.lacks_end_marker());
+  EXPECT_FALSE(plain.lacks_end_marker());
+  EXPECT_TRUE(ChatVocabulary(vocabulary.tokenizer(), ChatTemplate::kGemma).lacks_end_marker());
 }
 
 }  // namespace
