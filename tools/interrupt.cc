@@ -76,6 +76,8 @@ void RestoreTerminal() {
   if (g_terminal_kept == 0) return;
   signal(SIGTTOU, SIG_IGN);  // which would stop a program in the background here
   tcsetattr(STDIN_FILENO, TCSANOW, &g_terminal);
+  constexpr char kLeavePastes[] = "\x1b[?2004l";  // a line editor has the terminal mark them
+  if (write(STDOUT_FILENO, kLeavePastes, sizeof(kLeavePastes) - 1) < 0) return;
 }
 
 absl::Status InterruptedBy(int signal) {

@@ -21,6 +21,7 @@ CHATML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n
 
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")  # what a user has tuned must not count here
 os.environ.pop("TVL_CACHE_DIR", None)
+MARKS_PASTES = re.compile("\x1b\\[\\?2004[hl]")
 os.environ["TERM"] = "vt100"
 os.environ["HOME"] = SCRATCH
 os.environ["LC_ALL"] = "C"  # characters must be told apart all the same
@@ -68,7 +69,7 @@ class Terminal:
                 except OSError:  # Linux says so at the end
                     got = b""
                 assert got, "expected %r, found the end after %r" % (text, self.text[-2000:])
-                self.text += got.decode("utf-8", "replace")
+                self.text = MARKS_PASTES.sub("", self.text + got.decode("utf-8", "replace"))
             before, self.text = self.text.split(text, 1)
         return before
 
@@ -175,8 +176,10 @@ def test_lines():
     t.expect("the message was not finished and is dropped; Ctrl-D again leaves", "\n> ")
     t.send(b"\xff\xfe\xe2\x82abc\xe2")  # what is no character is left out, and nothing else
     t.say("\u20ac")
-    t.say("/save " + path("lines.json"), "tvl: saved 7 exchanges to ")
-    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily", "abc\u20ac"]
+    t.send("\x1b[200~/usr/bin\r\tb\x03\x04\r\x1b[201~")  # pasted: one message, no keys
+    t.say("")
+    t.say("/save " + path("lines.json"), "tvl: saved 8 exchanges to ")
+    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily", "abc\u20ac", "/usr/bin\n\tb\n"]
     assert said("lines.json") == expected, said("lines.json")
     t.send("/quit\r")
     t.leaves(0)

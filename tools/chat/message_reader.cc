@@ -39,7 +39,7 @@ absl::StatusOr<Message> ReadMessage(const LineSource& source) {
   if (!event.ok()) return event.status();
   message.event = *event;
   if (*event != LineEvent::kLine) return message;
-  if (line.starts_with('/')) {
+  if (line.starts_with('/') && line.find('\n') == line.npos) {
     message.is_command = true;
     message.text = line;
     return message;

@@ -22,7 +22,8 @@ struct Message {
 
 // Puts lines together: one that ends in a backslash goes on in the next, and """ begins a message
 // of any lines that ends with the next """ at the end of a line. A line that begins with "/" is a
-// command. Within a message an interrupt drops it, and so does the end of the input.
+// command, unless it has newlines, which come from pasting. Within a message an interrupt drops it,
+// and so does the end of the input.
 absl::StatusOr<Message> ReadMessage(const LineSource& source);
 
 // The lines of standard input, as bytes. They end in "\n" or "\r\n".

@@ -62,6 +62,7 @@ TEST(MessageReaderTest, QuotesEncloseLines) {
 TEST(MessageReaderTest, ASlashBeginsACommand) {
   EXPECT_EQ(Messages({"/save a b", " /save", "/"}),
             (Texts{"COMMAND /save a b", " /save", "COMMAND /"}));
+  EXPECT_EQ(Messages({"/usr/bin/a\nb"}), (Texts{"/usr/bin/a\nb"}));
 }
 
 TEST(MessageReaderTest, AnInterruptDropsTheMessage) {
