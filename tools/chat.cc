@@ -1,8 +1,10 @@
 // tvl chat: a conversation with a model.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,18 +15,22 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
 #include "core/in_file.h"
+#include "core/quoted.h"
 #include "models/engine.h"
 #include "models/tokenizer/tokenizer.h"
+#include "tools/chat/chat_prompt.h"
 #include "tools/chat/chat_session.h"
 #include "tools/chat/chat_template.h"
 #include "tools/chat/conversation.h"
 #include "tools/chat/line_editor.h"
 #include "tools/chat/line_source.h"
 #include "tools/chat/message_reader.h"
+#include "tools/chat/visible_text.h"
 #include "tools/command.h"
 #include "tools/generation.h"
 #include "tools/interrupt.h"
@@ -69,6 +75,13 @@ std::string Count(size_t count, const char* what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
+// As shells read it: ~/ is the user's own folder.
+std::string WithHome(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || !absl::StartsWith(path, "~/")) return path;
+  return absl::StrCat(home, path.substr(1));
+}
+
 std::string Describe(const ChatTurn& turn, const ChatAnswer& answer) {
   const GenerationStats& stats = answer.stats;
   std::string text = absl::StrCat("prompt ", FormatTokens(stats.prompt_tokens), ", ", turn.kept,
@@ -94,15 +107,28 @@ class Chat {
     const bool terminal = isatty(STDIN_FILENO) != 0;
     editor_ = LineEditor::Create();
     const LineSource source = [&](const std::string& prompt, std::string* line) {
-      return ReadLine(terminal ? prompt : "", line);
+      return ReadLine(prompt, line);
     };
     if (terminal) Greet();
+    const auto read = [&]() -> absl::StatusOr<Message> {
+      if (terminal) return ReadMessage(source);
+      Message message;  // files and other programs give no commands
+      const absl::StatusOr<LineEvent> event = input_.Read(&message.text);
+      if (!event.ok()) return event.status();
+      message.event = *event;
+      return message;
+    };
     std::optional<InterruptGuard> guard;
-    if (editor_ != nullptr) guard.emplace();  // Ctrl-C is for the answer, or the line
+    // Ctrl-C is for the answer, or the line.
+    if (editor_ != nullptr) guard.emplace(InterruptGuard::CtrlC::kNeverEnds);
     for (bool interrupted = false;;) {
-      absl::StatusOr<Message> message = ReadMessage(source);
+      absl::StatusOr<Message> message = read();
       if (!message.ok()) return message.status();
-      if (message->event == LineEvent::kEnd) return InterruptGuard::status();
+      if (message->event == LineEvent::kEnd) {
+        if (!message->unfinished || InterruptGuard::interrupted()) return InterruptGuard::status();
+        Note("the message was not finished and is dropped; Ctrl-D again leaves");
+        continue;
+      }
       if (message->event == LineEvent::kInterrupted) {
         if (interrupted) return absl::OkStatus();
         interrupted = true;
@@ -145,17 +171,20 @@ class Chat {
     std::optional<InterruptGuard> guard;
     if (editor_ == nullptr) guard.emplace();
     bool within_line = false;
+    bool written = false;
     const auto emit = [&](std::string_view text) {
-      if (absl::Status s = Print(text); !s.ok()) {
+      if (absl::Status s = shown_ ? EmitVisible(text, Print) : Print(text); !s.ok()) {
         output_failed_ = true;
         return s;
       }
       if (!text.empty()) within_line = text.back() != '\n';
+      written = written || !text.empty();
       return InterruptGuard::status();
     };
     const absl::StatusOr<ChatAnswer> answer = session_.Answer(*turn, emit);
     if (!answer.ok()) return answer.status();
-    if (within_line) {
+    // In a pipe each answer ends in a newline, also one that is empty.
+    if (within_line || (!shown_ && !written)) {
       if (absl::Status s = Print("\n"); !s.ok()) return s;
     }
     last_ = Describe(*turn, *answer);
@@ -177,28 +206,31 @@ class Chat {
 
   absl::Status Command(const std::string& line) {
     const size_t space = line.find_first_of(" \t");
-    const std::string name = line.substr(0, space);
+    const std::string typed = line.substr(0, space);
+    const std::string name = absl::AsciiStrToLower(typed);
     const std::string argument(absl::StripAsciiWhitespace(
         space == line.npos ? absl::string_view() : absl::string_view(line).substr(space)));
     if (name == "/help") {
       PrintNote(kHelp);
       return absl::OkStatus();
     }
-    if (name == "/reset") return Reset();
+    if (name == "/reset" || name == "/clear") return Reset();
     if (name == "/system") return SetSystem(argument);
-    if (name == "/save") return Save(argument);
-    if (name == "/load") return Load(argument);
+    if (name == "/save") return Save(WithHome(argument));
+    if (name == "/load") return Load(WithHome(argument));
     if (name == "/stats") return PrintStats();
-    if (name == "/quit" || name == "/exit") {
+    if (name == "/quit" || name == "/exit" || name == "/bye") {
       leaving_ = true;
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "there is no command ", name, "; /help lists them (a space in front makes it a message)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no command ", Quoted(typed),
+                     "; /help lists them (a space in front makes it a message)"));
   }
 
   absl::Status Reset() {
     session_.SetConversation({.system = session_.conversation().system});
+    last_.clear();
     Note("the conversation begins anew");
     return absl::OkStatus();
   }
@@ -217,6 +249,13 @@ class Chat {
     }
     if (session_.conversation().exchanges.empty())
       return absl::FailedPreconditionError("/save: nothing has been said yet");
+    struct stat there;
+    if (stat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && !LoadConversation(path).ok()) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          path,
+          ": expected no file or a saved conversation to replace, found another file; choose "
+          "another name, or remove it first"));
+    }
     if (absl::Status s = SaveConversation(path, session_.conversation(), session_.family(), model_);
         !s.ok()) {
       return s;
@@ -230,12 +269,35 @@ class Chat {
     if (path.empty()) return absl::InvalidArgumentError("/load: expected the name of a file");
     absl::StatusOr<SavedConversation> saved = LoadConversation(path);
     if (!saved.ok()) return saved.status();
-    const size_t exchanges = saved->conversation.exchanges.size();
+    std::string note =
+        absl::StrCat("loaded ", Count(saved->conversation.exchanges.size(), "exchange"), " from ",
+                     path, Differences(*saved));
     session_.SetConversation(std::move(saved->conversation));
-    Note(absl::StrCat(
-        "loaded ", Count(exchanges, "exchange"), " from ", path,
-        saved->model && *saved->model != model_ ? ", which were had with another model" : ""));
+    last_.clear();
+    Note(note);
     return absl::OkStatus();
+  }
+
+  // Between what was saved and this chat.
+  std::string Differences(const SavedConversation& saved) const {
+    std::string text;
+    if (!saved.model) {
+      text += "; the file does not say with which model they were had";
+    } else if (*saved.model != model_) {
+      text += "; they were had with another model";
+    }
+    if (saved.chat_template && *saved.chat_template != session_.family()) {
+      absl::StrAppend(&text, "; they were had with template ",
+                      std::string(ChatTemplateName(*saved.chat_template)));
+    }
+    const std::string& before = session_.conversation().system;
+    const std::string& system = saved.conversation.system;
+    if (system.empty() && !before.empty()) {
+      text += "; there is no system prompt any more";
+    } else if (system != before) {
+      text += "; the system prompt is theirs";
+    }
+    return text;
   }
 
   absl::Status PrintStats() {
@@ -245,7 +307,7 @@ class Chat {
                       conversation.unread > 0
                           ? absl::StrCat(", of which the oldest ", conversation.unread, " left out")
                           : "",
-                      "; ", session_.session().position(), " of ",
+                      "; ", session_.taken(), " of ",
                       Count(session_.session().context(), "position"), " of the context taken"));
     return absl::OkStatus();
   }
@@ -255,7 +317,8 @@ class Chat {
   ChatSession& session_;
   std::unique_ptr<LineEditor> editor_;  // null: input_ is read
   StandardInputLines input_;
-  std::string last_;  // what the last answer took
+  std::string last_;                               // what the last answer took
+  const bool shown_ = isatty(STDOUT_FILENO) != 0;  // answers, by a terminal
   bool output_failed_ = false;
   bool leaving_ = false;
 };
@@ -282,6 +345,12 @@ absl::Status Run(const Options& options) {
   if (!tokenizer.ok()) return tokenizer.status();
   const absl::StatusOr<ChatTemplate> family = ChooseTemplate(options, reader, *tokenizer);
   if (!family.ok()) return family.status();
+  const ChatVocabulary vocabulary(*tokenizer, *family);
+  if (!options.chat_template.empty() && vocabulary.lacks_end_marker()) {
+    Note(absl::StrCat("--template ", options.chat_template,
+                      ": the model's vocabulary has no token ", std::string(ChatEndMarker(*family)),
+                      ", with which an answer ends; it may not know this template"));
+  }
   if (absl::Status s = CheckContext(options.context, reader); !s.ok()) return s;
   auto session = (*engine)->NewSession({.context = options.context,
                                         .prefill_chunk = options.prefill_chunk,
@@ -302,7 +371,9 @@ void AddChat(CLI::App& app, Action* action) {
   sub->footer(
       "At a terminal it asks for messages; /help there says what else can be typed. Elsewhere each "
       "line of standard\n"
-      "input is a message. Answers go to standard output as they come, everything else to standard "
+      "input is a message and nothing else, whatever it begins or ends with; empty lines are left "
+      "out, and the first\n"
+      "error ends the run. Answers go to standard output as they come, everything else to standard "
       "error.\n"
       "\n"
       "Messages are written as the model was trained to read them, by the layout that the chat "

@@ -40,11 +40,12 @@ struct GenerationStats {
 };
 
 // Runs `prompt` through `session`, then samples up to `max_tokens` new tokens and hands the text of
-// each to sink(std::string_view), whose error ends generation. A prompt of several chunks calls the
-// sink between them too, without text, so that it can end that as well. Stops early at an end
-// token, whose text is not given, and where the context ends: the logits of its last position still
-// give a token. Allocates nothing after the first token. Errors as Session::Prefill. `stats` holds
-// what has happened, on error too. `steps_before`: tokens drawn in earlier calls for this sequence.
+// each to sink(std::string_view), whose error ends generation. The sink is called before and after
+// the prompt and between its chunks too, without text, so that it can end that as well. Stops early
+// at an end token, whose text is not given, and where the context ends: the logits of its last
+// position still give a token. Allocates nothing after the first token. Errors as Session::Prefill.
+// `stats` holds what has happened, on error too. `steps_before`: tokens drawn in earlier calls for
+// this sequence.
 template <typename SessionType, Vocabulary V, Sampler S, typename Sink>
 absl::StatusOr<StopReason> Generate(SessionType& session, const V& vocabulary,
                                     std::span<const TokenId> prompt, size_t max_tokens, S& sampler,
@@ -53,11 +54,13 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const V& vocabulary,
   *stats = GenerationStats();
   const size_t before = session.position();
   const Stopwatch start;
-  const auto between_chunks = [&] { return sink(std::string_view()); };
-  const absl::Status prefilled = session.Prefill(prompt, between_chunks);
+  const auto ask = [&]() -> absl::Status { return sink(std::string_view()); };
+  if (absl::Status s = ask(); !s.ok()) return s;
+  const absl::Status prefilled = session.Prefill(prompt, ask);
   stats->prompt_tokens = session.position() - before;
   stats->prefill_seconds = start.seconds();
   if (!prefilled.ok()) return prefilled;
+  if (absl::Status s = ask(); !s.ok()) return s;
 
   const size_t room = std::min(max_tokens, session.context() - session.position() + 1);
   stats->step_seconds.reserve(room);

@@ -1,7 +1,10 @@
 #include "tools/interrupt.h"
 
 #include <signal.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include <atomic>
 
 #include "models/atomic_file.h"
 
@@ -9,14 +12,24 @@ namespace tvl {
 namespace {
 
 volatile sig_atomic_t g_guarded = 0;
-volatile sig_atomic_t g_signal = 0;
+volatile sig_atomic_t g_ctrl_c_ends = 1;  // when it comes again
+std::atomic<int> g_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
+
+struct termios g_terminal;
+volatile sig_atomic_t g_terminal_kept = 0;
 
 void OnInterrupt(int signal) {
-  if (g_guarded == 0 || g_signal != 0) {
-    RemoveUnfinishedFiles();
-    _exit(128 + signal);
+  const int noted = g_signal;
+  const bool after_ctrl_c = noted == SIGINT && g_ctrl_c_ends == 0;
+  if (g_guarded != 0 && (noted == 0 || after_ctrl_c)) {
+    g_signal = signal;
+    return;
   }
-  g_signal = signal;
+  if (g_guarded != 0 && signal == SIGINT && g_ctrl_c_ends == 0) return;
+  RemoveUnfinishedFiles();
+  RestoreTerminal();
+  _exit(128 + signal);
 }
 
 void Handle(int signal) {
@@ -33,11 +46,15 @@ void Handle(int signal) {
 void HandleInterrupts() {
   Handle(SIGINT);
   Handle(SIGTERM);
+  Handle(SIGHUP);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
 }
 
-InterruptGuard::InterruptGuard() { g_guarded = 1; }
+InterruptGuard::InterruptGuard(CtrlC ctrl_c) {
+  g_ctrl_c_ends = ctrl_c == CtrlC::kEndsWhenRepeated;
+  g_guarded = 1;
+}
 InterruptGuard::~InterruptGuard() { g_guarded = 0; }
 
 bool InterruptGuard::interrupted() { return g_signal != 0; }
@@ -47,9 +64,20 @@ absl::Status InterruptGuard::status() {
 }
 
 bool InterruptGuard::ForgetCtrlC() {
-  if (g_signal != SIGINT) return false;
-  g_signal = 0;
-  return true;
+  int noted = SIGINT;
+  return g_signal.compare_exchange_strong(noted, 0);
+}
+
+void KeepTerminal() {
+  if (tcgetattr(STDIN_FILENO, &g_terminal) == 0) g_terminal_kept = 1;
+}
+
+void RestoreTerminal() {
+  if (g_terminal_kept == 0) return;
+  signal(SIGTTOU, SIG_IGN);  // which would stop a program in the background here
+  tcsetattr(STDIN_FILENO, TCSANOW, &g_terminal);
+  constexpr char kLeavePastes[] = "\x1b[?2004l";  // a line editor has the terminal mark them
+  if (write(STDOUT_FILENO, kLeavePastes, sizeof(kLeavePastes) - 1) < 0) return;
 }
 
 absl::Status InterruptedBy(int signal) {

@@ -1,4 +1,4 @@
-// Ctrl-C (SIGINT), and SIGTERM with it.
+// Ctrl-C (SIGINT), and SIGTERM and SIGHUP with it.
 #ifndef TVL_TOOLS_INTERRUPT_H_
 #define TVL_TOOLS_INTERRUPT_H_
 
@@ -17,7 +17,12 @@ void HandleInterrupts();
 // with it. One at a time.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  enum class CtrlC {
+    kEndsWhenRepeated,
+    kNeverEnds,  // a program that goes on after Ctrl-C: another is the same one, until it is
+                 // forgotten
+  };
+  explicit InterruptGuard(CtrlC ctrl_c = CtrlC::kEndsWhenRepeated);
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
@@ -29,6 +34,12 @@ class InterruptGuard {
   // False if what was noted is anything else.
   static bool ForgetCtrlC();
 };
+
+// Remembers how the terminal on standard input is set now. An interrupt that ends the program at
+// once sets it so again.
+void KeepTerminal();
+// Sets the terminal as it was then, if it was kept. Safe in a signal handler.
+void RestoreTerminal();
 
 // Notes `signal` as if it had come; Cancelled. For a closed pipe, which ends a program as SIGPIPE
 // would, but not in the middle of things.

@@ -10,6 +10,7 @@
 
 #include "core/mapped_file.h"
 #include "models/atomic_file.h"
+#include "tools/interrupt.h"
 #include "tools/output.h"
 #include "tools/progress.h"
 
@@ -45,6 +46,7 @@ void OnBusError(int signal, siginfo_t* info, void*) {
   }
   while (g_speaking.test_and_set()) pause();
   RemoveUnfinishedFiles();
+  RestoreTerminal();
   WipeProgress();
   EndPrintedLine();
   Say(file);

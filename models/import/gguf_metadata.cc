@@ -6,8 +6,8 @@
 #include <limits>
 #include <string>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "core/quoted.h"
 
 namespace tvl {
 namespace {
@@ -15,8 +15,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 using enum GgufValueType;
-
-constexpr size_t kQuotedBytes = 60;
 
 template <typename T>
 T Load(const std::byte* at) {
@@ -92,11 +90,7 @@ const char* GgufValueTypeName(GgufValueType type) {
   return kNames[static_cast<uint32_t>(type)];
 }
 
-std::string GgufQuoted(std::string_view text) {
-  const bool cut = text.size() > kQuotedBytes;
-  return absl::StrCat("'", absl::CHexEscape(std::string(text.substr(0, kQuotedBytes))),
-                      cut ? "...'" : "'");
-}
+std::string GgufQuoted(std::string_view text) { return Quoted(text); }
 
 std::string GgufValueText(const GgufValue& value) {
   const std::byte* at = value.bytes.data();

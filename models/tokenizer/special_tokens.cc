@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/token.h"
@@ -45,6 +46,14 @@ SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
     for (const TokenId id : {vocabulary.unk_id(), vocabulary.bos_id(), vocabulary.eos_id()})
       add(id, WithoutNewlines(vocabulary.piece(id)));
   }
+  Sort();
+}
+
+SpecialTokens::SpecialTokens(std::vector<SpecialToken> tokens) : tokens_(std::move(tokens)) {
+  Sort();
+}
+
+void SpecialTokens::Sort() {
   std::ranges::sort(tokens_, [](const SpecialToken& a, const SpecialToken& b) {
     return a.text != b.text ? a.text < b.text : a.id < b.id;
   });

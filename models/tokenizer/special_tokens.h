@@ -26,6 +26,8 @@ struct SpecialToken {
 class SpecialTokens {
  public:
   SpecialTokens(const TokenizerView& vocabulary, bool control);
+  // Finds these, none of which is empty.
+  explicit SpecialTokens(std::vector<SpecialToken> tokens);
 
   struct Match {
     size_t begin;  // where the token's text stands
@@ -35,6 +37,7 @@ class SpecialTokens {
   std::optional<Match> Find(std::string_view text, size_t from) const;
 
  private:
+  void Sort();
   std::optional<SpecialToken> LongestAt(std::string_view text) const;
 
   std::vector<SpecialToken> tokens_;                 // by text; none is empty, none equals another

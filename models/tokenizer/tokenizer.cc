@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -47,18 +48,30 @@ absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
 
 void Tokenizer::Encode(std::string_view text, EncodeOptions options,
                        std::vector<TokenId>* out) const {
+  Encode(text, {}, options, out);
+}
+
+void Tokenizer::Encode(std::string_view text, std::span<const size_t> cuts, EncodeOptions options,
+                       std::vector<TokenId>* out) const {
   const SpecialTokens specials(view_, options.parse_special);
   bool bos = options.bos;
   bool begins = !options.continues;
   size_t begin = 0;
-  while (const auto match = specials.Find(text, begin)) {
-    EncodeStretch(text.substr(begin, match->begin - begin), bos, begins, out);
-    out->push_back(match->token.id);
-    begin = match->begin + match->token.text.size();
+  for (size_t i = 0; i <= cuts.size(); ++i) {
+    const size_t end = i < cuts.size() ? cuts[i] : text.size();
+    const std::string_view piece = text.substr(0, end);
+    while (const auto match = specials.Find(piece, begin)) {
+      EncodeStretch(piece.substr(begin, match->begin - begin), bos, begins, out);
+      out->push_back(match->token.id);
+      begin = match->begin + match->token.text.size();
+      bos = false;
+      begins = true;  // after a special token, as llama.cpp has it
+    }
+    EncodeStretch(piece.substr(begin), bos, begins, out);
+    begin = end;
     bos = false;
-    begins = true;  // after a special token, as llama.cpp has it
+    begins = false;
   }
-  EncodeStretch(text.substr(begin), bos, begins, out);
   if (options.eos && eos_id() >= 0) out->push_back(eos_id());
 }
 

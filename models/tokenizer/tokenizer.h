@@ -2,6 +2,7 @@
 #define TVL_MODELS_TOKENIZER_TOKENIZER_H_
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +34,10 @@ class Tokenizer {
   // tokens and, with parse_special, control ones are found first, the longest one from left to
   // right; what is between them is encoded by itself.
   void Encode(std::string_view text, EncodeOptions options, std::vector<TokenId>* out) const;
+
+  // The same, but no token reaches across a cut: ascending places in `text`.
+  void Encode(std::string_view text, std::span<const size_t> cuts, EncodeOptions options,
+              std::vector<TokenId>* out) const;
 
   // The bytes that `token` adds to the text after `previous` (-1 at the start). They point into the
   // file or into a static table; nothing is allocated. Bytes of one character may come from several

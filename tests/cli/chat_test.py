@@ -21,7 +21,9 @@ CHATML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n
 
 os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")  # what a user has tuned must not count here
 os.environ.pop("TVL_CACHE_DIR", None)
+MARKS_PASTES = re.compile("\x1b\\[\\?2004[hl]")
 os.environ["TERM"] = "vt100"
+os.environ["HOME"] = SCRATCH
 os.environ["LC_ALL"] = "C"  # characters must be told apart all the same
 
 
@@ -52,7 +54,7 @@ class Terminal:
         )  # fmt: skip
 
     def send(self, text):
-        os.write(self.master, text.encode())
+        os.write(self.master, text if isinstance(text, bytes) else text.encode())
 
     def expect(self, *texts):
         """Waits for these one after the other; returns what stood before the last."""
@@ -67,7 +69,7 @@ class Terminal:
                 except OSError:  # Linux says so at the end
                     got = b""
                 assert got, "expected %r, found the end after %r" % (text, self.text[-2000:])
-                self.text += got.decode("utf-8", "replace")
+                self.text = MARKS_PASTES.sub("", self.text + got.decode("utf-8", "replace"))
             before, self.text = self.text.split(text, 1)
         return before
 
@@ -76,7 +78,7 @@ class Terminal:
         self.send(text + "\r")
         return self.expect(*expected, "\n> ")
 
-    def leaves(self, code):
+    def leaves(self, *codes):
         end = time.monotonic() + LIMIT
         while self.run.poll() is None:  # what it still writes must not stop it
             assert time.monotonic() < end, "still running"
@@ -85,7 +87,7 @@ class Terminal:
                     self.text += os.read(self.master, 1 << 16).decode("utf-8", "replace")
                 except OSError:
                     pass
-        assert self.run.returncode == code, "exit code %d, expected %d" % (self.run.returncode, code)
+        assert self.run.returncode in codes, "exit code %d, expected %r" % (self.run.returncode, codes)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
         os.close(self.slave)
         os.close(self.master)
@@ -105,8 +107,8 @@ def chatml_vocabulary(gguf, vocabulary=make_gguf.vocabulary):
     return count
 
 
-def make_model(name, template=None):
-    """A model that says token 0, <unk>, for ever."""
+def make_model(name, template=None, says=None, eos=2):
+    """A model that says token 0 for ever, which is <unk> or what it says."""
     make_gguf.vocabulary, usual = chatml_vocabulary, make_gguf.vocabulary
     gguf = make_gguf.llama(["F32"], make_gguf.Shape(dim=32, hidden=32, layers=1, heads=1, kv_heads=1, context=60000))
     make_gguf.vocabulary = usual
@@ -114,6 +116,11 @@ def make_model(name, template=None):
     output.data = bytes(len(output.data))
     if template is not None:
         gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, template)
+    gguf.metadata["tokenizer.ggml.eos_token_id"] = (4, eos)
+    if says is not None:
+        gguf.metadata["tokenizer.ggml.tokens"][1][1][0] = says
+        gguf.metadata["tokenizer.ggml.token_type"][1][1][0] = 1
+        del gguf.metadata["tokenizer.ggml.unknown_token_id"]
     with open(path("model.gguf"), "wb") as file:
         file.write(gguf.bytes())
     subprocess.run(TVL + ["convert", path("model.gguf"), path(name)], check=True, capture_output=True)
@@ -127,9 +134,12 @@ def test_stories():
     t.say("Then", "24 kept")
     t.say("/stats", "24 kept", "2 exchanges; ", " of 512 positions of the context taken")
     t.say("/reset", "the conversation begins anew")
-    t.say("/stats", "0 exchanges")
+    t.say("/clear", "the conversation begins anew")
+    t.send("/stats\r")
+    assert "prompt" not in t.expect("tvl: 0 exchanges; 0 of 512 positions")
+    t.expect("\n> ")
     t.say("Once upon a time", TALE, "prompt 1 token, 4 kept")
-    t.say("/what", "tvl: there is no command /what; /help lists them")
+    t.say("/what", "tvl: there is no command '/what'; /help lists them")
     t.say("/help", "/save FILE", "Ctrl-C stops an answer")
     t.say("")
     t.say("/stats", "1 exchange;")  # all of that has changed nothing
@@ -158,8 +168,18 @@ def test_lines():
     t.send("\x03")
     t.expect("\n> ")
     t.say("Lily")
-    t.say("/save " + path("lines.json"), "tvl: saved 6 exchanges to ")
-    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily"]
+    t.send('"""\r')
+    t.expect(". ")
+    t.send("half\r")
+    t.expect(". ")
+    t.send("\x04")
+    t.expect("the message was not finished and is dropped; Ctrl-D again leaves", "\n> ")
+    t.send(b"\xff\xfe\xe2\x82abc\xe2")  # what is no character is left out, and nothing else
+    t.say("\u20ac")
+    t.send("\x1b[200~/usr/bin\r\tb\x03\x04\r\x1b[201~")  # pasted: one message, no keys
+    t.say("")
+    t.say("/save " + path("lines.json"), "tvl: saved 8 exchanges to ")
+    expected = ["one\ntwo", "three\n\nfour", "Zo\u00eb \u20ac5", "Zo\u00eb \u20ac5", "Tom", "Lily", "abc\u20ac", "/usr/bin\n\tb\n"]
     assert said("lines.json") == expected, said("lines.json")
     t.send("/quit\r")
     t.leaves(0)
@@ -198,6 +218,38 @@ def test_interrupts(model):
     t.leaves(0)
 
 
+def signal_twice(t, first, second):
+    """Sends both while the program is stopped, so that it gets them together."""
+    os.kill(t.run.pid, signal.SIGSTOP)
+    os.waitpid(t.run.pid, os.WUNTRACED)
+    os.kill(t.run.pid, first)
+    os.kill(t.run.pid, second)
+    os.kill(t.run.pid, signal.SIGCONT)
+
+
+def test_interrupts_of_prompts(model):
+    """However often Ctrl-C comes while a prompt is read, in one chunk here: the conversation stays."""
+    t = Terminal("-m", model, "--prefill-chunk", "60000", "-n", "1")
+    t.expect("\n> ")
+    saved = {"messages": [{"role": role, "content": "Hi " * 2000} for role in ("user", "assistant")]}
+    with open(path("long.json"), "w", encoding="utf-8") as file:
+        json.dump(saved, file)
+    t.say("/load " + path("long.json"), "loaded 1 exchange")
+    t.send("Hi\r")
+    end = time.monotonic() + LIMIT
+    while termios.tcgetattr(t.slave) != t.before:  # the line is being edited
+        assert time.monotonic() < end
+    for _ in range(3):
+        os.kill(t.run.pid, signal.SIGINT)
+        os.kill(t.run.pid, signal.SIGSTOP)  # has it taken the signal before the next one
+        os.waitpid(t.run.pid, os.WUNTRACED)
+        os.kill(t.run.pid, signal.SIGCONT)
+    t.expect("stopped before the answer began; the message is taken back", "> ")
+    t.say("/stats", "1 exchange;")
+    t.send("/quit\r")
+    t.leaves(0)
+
+
 def test_signals():
     t = Terminal()
     t.expect("\n> ")
@@ -209,6 +261,17 @@ def test_signals():
     t.expect("def")
     os.kill(t.run.pid, signal.SIGTERM)
     t.leaves(143)
+    # The terminal is as it was also when there is no time for anything else.
+    for first, second in ((signal.SIGTERM, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, None)):
+        t = Terminal()
+        t.expect("\n> ")
+        t.send("abc")
+        t.expect("abc")
+        if second is None:
+            os.kill(t.run.pid, first)
+        else:
+            signal_twice(t, first, second)
+        t.leaves(129, 143)
 
 
 def test_files():
@@ -227,7 +290,11 @@ def test_files():
         with open(path(name), "w", encoding="utf-8") as file:
             file.write(text)
         t.say("/load " + path(name), error)
-    t.say("/load " + path("missing.json"), "missing.json")
+    t.say("/save " + path("bad.json"), "bad.json: expected no file or a saved conversation to replace", "another name")
+    with open(path("bad.json"), encoding="utf-8") as file:
+        assert file.read() == "{"
+    t.say("/load ~/missing.json", path("missing.json"))  # HOME
+    t.say("/LOAD " + path("missing.json"), "missing.json")
     t.say("/load " + SCRATCH, "directory")
     t.say("/load", "/load: expected the name of a file")
     t.say("Then")
@@ -243,7 +310,7 @@ def test_files():
     t.say("/system", "there is no system prompt any more")
     t.say("/save " + path("c.json"), "saved 2 exchanges")
     assert messages("c.json")[0] == ("user", "Once")
-    t.send("/exit\r")
+    t.send("/Bye\r")
     t.leaves(0)
 
 
@@ -258,14 +325,17 @@ def test_pipes(model):
     out, err = chat("Hi\nHi\n", "-m", model, "-n", "3", "--stats")
     assert out == "\u2047  \u2047  \u2047 \n" * 2
     assert re.fullmatch(r"(tvl: prompt \d+ tokens?, \d+ kept, .*; answer 3 tokens, .* tokens/s\n){2}", err), err
-    # Commands are commands; the first thing that fails ends a script.
-    out, err = chat("Once\n/save %s\n/quit\nTom\n" % path("pipe.json"), "-n", "2")
-    assert out.count("\n") == 1 and err == "tvl: saved 1 exchange to %s\n" % path("pipe.json"), (out, err)
-    assert said("pipe.json") == ["Once"]
-    out, err = chat("/wat\nOnce\n", code=1)
-    assert out == "" and err.startswith("tvl: there is no command /wat; ") and err.count("\n") == 1, err
+    # Lines are messages, whatever is in them.
+    lines = ("Once", "/save %s" % path("pipe.json"), "/quit", "/usr/bin/foo", '"""', "Tom\\", "Lily")
+    out, err = chat("\n".join(lines), "-n", "1", "--stats")
+    assert err.count("tvl: prompt ") == err.count("\n") == len(lines), (out, err)
+    assert not os.path.exists(path("pipe.json"))
+    assert chat("Once\r\n\r\nTom\r\n", "-n", "3") == chat("Once\nTom\n", "-n", "3")
+    # The first thing that fails ends a script.
     out, err = chat("word " * 600 + "\n", code=1)
-    assert out == "" and "positions" not in err and "expected at most the context's 512" in err, err
+    assert out == "" and "positions" not in err and "expected at most the context's 512; shorten it\n" in err, err
+    out, err = chat("word " * 60 + "\n", "--context", "20", code=1)
+    assert out == "" and "the context's 20; shorten it, or use a larger --context\n" in err, err
     # The context: an answer that fills it, then no room for the exchange before.
     out, err = chat("Once upon a time\nThen\nThen\n", "--context", "20")
     assert "tvl: the answer stopped at the end of the context (20 positions)\n" in err, err
@@ -273,20 +343,55 @@ def test_pipes(model):
     assert out.count("\n") >= 3
 
 
+def test_control_characters():
+    """A terminal is shown them, a pipe gets them."""
+    says = "x\x1b]0;title\x07\u009b2J\t\u20ac\n"
+    wild = make_model("wild.tvl", says=says)
+    assert chat("Hi\n", "-m", wild, "-n", "1") == (says, "")
+    t = Terminal("-m", wild, "-n", "1")
+    t.expect("\n> ")
+    t.say("Hi", "x\ufffd]0;title\ufffd\ufffd2J")
+    t.send("/quit\r")
+    t.leaves(0)
+
+
 def test_templates(model):
     odd = make_model("odd.tvl", "{% for message in messages %}{{ 'GPT4 Correct ' }}")
     out, err = chat("Hi\n", "-m", odd, code=1)
     assert out == "" and err.count("\n") == 1, (out, err)
-    assert 'odd.tvl: chat template: expected one of a known family, found "{% for message in messages %}' in err, err
+    assert 'odd.tvl: chat template: expected one of a known family, found \'{% for message in messages %}' in err, err
     assert "choose one with --template: llama2, llama3, chatml, " in err and err.endswith(", plain\n"), err
     assert chat("Hi\n", "-m", odd, "--template", "chatml", "-n", "2") == ("\u2047  \u2047 \n", "")
     assert chat("Hi\n", "-m", odd, "--template", "plain", "-n", "2")[0] == " \u2047  \u2047 \n"
+    out, err = chat("Hi\n", "-m", odd, "--template", "gemma", "-n", "2")
+    assert err.startswith("tvl: --template gemma: the model's vocabulary has no token <end_of_turn>") and err.count("\n") == 1, err
+    ends = make_model("ends.tvl", eos=0)  # an answer without a word is a line all the same
+    assert chat("Hi\nHi\n", "-m", ends) == ("\n\n", "")
     out, err = chat("Hi\n", "--template", "alpaca", code=2)
     assert out == "" and "--template: expected one of llama2, " in err and "found 'alpaca'" in err, err
     # A conversation goes from model to model.
-    chat("Hi\n/save %s\n" % path("other.json"), "-m", model, "-n", "1")
-    out, err = chat("/load %s\nOnce\n" % path("other.json"), "-n", "2")
-    assert "which were had with another model" in err, err
+    t = Terminal("-m", model, "-n", "1")
+    t.expect("\n> ")
+    t.say("Hi")
+    t.say("/save " + path("other.json"), "saved 1 exchange")
+    t.send("/quit\r")
+    t.leaves(0)
+    t = Terminal("-n", "2")
+    t.expect("\n> ")
+    t.say("/load " + path("other.json"), "1 exchange", "they were had with another model; they were had with template chatml\r")
+    t.say("/stats", "1 exchange; 0 of 512 positions")
+    t.say("Once")
+    t.say("/system A tale.")
+    bare = '{"messages": [%s{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+    for name, system, note in (
+        ("bare.json", "", "; the file does not say with which model they were had; there is no system prompt any more\r"),
+        ("dog.json", '{"role": "system", "content": "A dog."}, ', "they were had; the system prompt is theirs\r"),
+    ):
+        with open(path(name), "w", encoding="utf-8") as file:
+            file.write(bare % system)
+        t.say("/load " + path(name), note)
+    t.send("/quit\r")
+    t.leaves(0)
 
 
 def main():
@@ -294,9 +399,11 @@ def main():
     test_stories()
     test_lines()
     test_interrupts(model)
+    test_interrupts_of_prompts(model)
     test_signals()
     test_files()
     test_pipes(model)
+    test_control_characters()
     test_templates(model)
     print("all passed")
 

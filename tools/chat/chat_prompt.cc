@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/token.h"
+#include "models/tokenizer/special_tokens.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
 #include "tools/chat/chat_template.h"
@@ -31,20 +32,47 @@ TokenId MarkerToken(const TokenizerView& vocabulary, std::string_view marker) {
   return -1;
 }
 
+// The texts that would become tokens also where they are words: those of the template and of the
+// ends of texts, where they are of types that text can become. Control tokens are not, in the kinds
+// that have types.
+SpecialTokens Forgeable(const Tokenizer& tokenizer, std::span<const std::string> markers) {
+  const TokenizerView& vocabulary = tokenizer.view();
+  std::vector<bool> added(vocabulary.vocab_size());
+  for (size_t i = 0; i < vocabulary.added_token_count(); ++i) {
+    const size_t id = vocabulary.added_token(i).id;
+    if (id < added.size()) added[id] = true;
+  }
+  std::vector<SpecialToken> tokens;
+  const auto add = [&](TokenId id) {
+    if (!vocabulary.IsValid(id) || vocabulary.piece(id).empty()) return;
+    const PieceType type =
+        vocabulary.has_piece_types() ? vocabulary.piece_type(id) : PieceType::kNormal;
+    if (added[static_cast<size_t>(id)] || type == PieceType::kUserDefined ||
+        (type == PieceType::kControl && vocabulary.kind() == TokenizerKind::kLlama2c))
+      tokens.push_back({vocabulary.piece(id), id});
+  };
+  for (const std::string& marker : markers) add(MarkerToken(vocabulary, marker));
+  add(tokenizer.bos_id());
+  add(tokenizer.eos_id());
+  for (size_t i = 0; i < vocabulary.end_token_count(); ++i) add(vocabulary.end_token(i));
+  return SpecialTokens(std::move(tokens));
+}
+
+std::vector<std::string> MarkersThatAreTokens(const Tokenizer& tokenizer, ChatTemplate family) {
+  std::vector<std::string> markers = ChatMarkers(family);
+  std::erase_if(markers, [&](const std::string& marker) {
+    return MarkerToken(tokenizer.view(), marker) < 0;
+  });
+  return markers;
+}
+
 class Encoder {
  public:
-  Encoder(const Tokenizer& tokenizer, ChatTemplate family) : tokenizer_(tokenizer) {
-    for (std::string& marker : ChatMarkers(family)) {
-      if (MarkerToken(tokenizer.view(), marker) >= 0) markers_.push_back(std::move(marker));
-    }
-    bos_ = tokenizer.default_options().bos;
-    // Some vocabularies take the text of these for the tokens anywhere.
-    forgeable_ = markers_;
-    AddForgeable(tokenizer.bos_id());
-    AddForgeable(tokenizer.eos_id());
-    for (size_t i = 0; i < tokenizer.view().end_token_count(); ++i)
-      AddForgeable(tokenizer.view().end_token(i));
-  }
+  Encoder(const Tokenizer& tokenizer, ChatTemplate family)
+      : tokenizer_(tokenizer),
+        markers_(MarkersThatAreTokens(tokenizer, family)),
+        forgeable_(Forgeable(tokenizer, markers_)),
+        bos_(tokenizer.default_options().bos) {}
 
   void Add(const PromptPart& part) {
     switch (part.kind) {
@@ -88,41 +116,30 @@ class Encoder {
     continues_ = false;  // as Tokenizer::Encode has it
   }
 
-  void AddForgeable(TokenId id) {
-    const std::string_view piece = tokenizer_.view().piece(id);
-    if (!piece.empty() && MarkerToken(tokenizer_.view(), piece) >= 0)
-      forgeable_.emplace_back(piece);
-  }
-
   // What stands before a text that does not begin with text.
   void Begin() {
     if (bos_) tokenizer_.Encode("", {.bos = true}, &tokens_);
     bos_ = false;
   }
 
-  // Encodes the text, in pieces that hold none of the forgeable texts whole.
+  // Encodes the text, cut within each of the forgeable texts.
   void Flush() {
-    std::string_view rest = text_;
-    while (!rest.empty()) {
-      size_t cut = rest.size();
-      for (const std::string& token : forgeable_) {
-        const size_t begin = rest.find(token);
-        if (begin != rest.npos) cut = std::min(cut, begin + 1);
-      }
-      tokenizer_.Encode(rest.substr(0, cut), {.bos = bos_, .continues = continues_}, &tokens_);
-      bos_ = false;
-      continues_ = true;
-      rest.remove_prefix(cut);
-    }
+    if (text_.empty()) return;
+    std::vector<size_t> cuts;
+    for (auto match = forgeable_.Find(text_, 0); match; match = forgeable_.Find(text_, cuts.back()))
+      cuts.push_back(match->begin + 1);
+    tokenizer_.Encode(text_, cuts, {.bos = bos_, .continues = continues_}, &tokens_);
+    bos_ = false;
+    continues_ = true;
     text_.clear();
   }
 
   const Tokenizer& tokenizer_;
-  std::vector<std::string> markers_;    // of the template, those that are tokens
-  std::vector<std::string> forgeable_;  // texts that must not become tokens
-  std::string text_;                    // not yet encoded
-  bool bos_ = false;                    // BOS is to come first
-  bool continues_ = false;              // whether the text goes on from another
+  const std::vector<std::string> markers_;  // of the template, those that are tokens
+  const SpecialTokens forgeable_;           // texts that must not become tokens
+  std::string text_;                        // not yet encoded
+  bool bos_;                                // BOS is to come first
+  bool continues_ = false;                  // whether the text goes on from another
   std::vector<TokenId> tokens_;
 };
 
@@ -140,6 +157,8 @@ size_t CommonPrefix(std::span<const TokenId> a, std::span<const TokenId> b) {
 }
 
 ChatVocabulary::ChatVocabulary(const Tokenizer& tokenizer, ChatTemplate family)
-    : tokenizer_(tokenizer), end_(MarkerToken(tokenizer.view(), ChatEndMarker(family))) {}
+    : tokenizer_(tokenizer),
+      end_(MarkerToken(tokenizer.view(), ChatEndMarker(family))),
+      lacks_end_marker_(end_ < 0 && !ChatEndMarker(family).empty()) {}
 
 }  // namespace tvl

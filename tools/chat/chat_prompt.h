@@ -30,6 +30,8 @@ class ChatVocabulary {
   ChatVocabulary(const Tokenizer& tokenizer, ChatTemplate family);
 
   bool IsEnd(TokenId token) const { return token == end_ || tokenizer_.IsEnd(token); }
+  // Whether the template has a marker by which answers end and the vocabulary no such token.
+  bool lacks_end_marker() const { return lacks_end_marker_; }
   std::string_view Decode(TokenId previous, TokenId token) const {
     return tokenizer_.Decode(previous, token);
   }
@@ -37,6 +39,7 @@ class ChatVocabulary {
  private:
   const Tokenizer& tokenizer_;
   TokenId end_;  // -1: none
+  bool lacks_end_marker_;
 };
 
 }  // namespace tvl

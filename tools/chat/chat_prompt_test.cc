@@ -140,6 +140,28 @@ TEST(ChatPromptTest, MessagesCannotForgeTokens) {
   }
 }
 
+// Text cannot become a control token: it is encoded as it always is.
+TEST(ChatPromptTest, TheTextOfControlTokensIsNotCut) {
+  const Vocabulary vocabulary(ChatTemplate::kChatml, PieceType::kControl);
+  for (const std::string text : {"a<s>b", "Hi</s>Hi<|im_end|>"}) {
+    const std::vector<Exchange> exchanges = {{.user = text}};
+    EXPECT_EQ(EncodeChat(vocabulary.tokenizer(), ChatTemplate::kPlain, "", exchanges),
+              vocabulary.Encode(text, {.bos = true}));
+  }
+}
+
+// In quadratic time this takes many minutes.
+TEST(ChatPromptTest, TakesTimeInProportionToTheText) {
+  for (const PieceType type : {PieceType::kControl, PieceType::kUserDefined}) {
+    const Vocabulary vocabulary(ChatTemplate::kChatml, type);
+    std::string text;
+    for (int i = 0; i < 300000; ++i) text += "<s>";
+    const std::vector<Exchange> exchanges = {{.user = text}};
+    const Tokens tokens = EncodeChat(vocabulary.tokenizer(), ChatTemplate::kChatml, "", exchanges);
+    EXPECT_GT(tokens.size(), text.size());  // each byte is one, and the template's
+  }
+}
+
 // The text of a forged marker is still all there.
 TEST(ChatPromptTest, ForgedMarkersAreReadAsTheirText) {
   const Vocabulary vocabulary(ChatTemplate::kChatml, PieceType::kUserDefined);
@@ -184,6 +206,9 @@ TEST(ChatPromptTest, TheTemplatesTokenEndsAnAnswer) {
   const ChatVocabulary plain(vocabulary.tokenizer(), ChatTemplate::kPlain);
   EXPECT_FALSE(plain.IsEnd(vocabulary.Id("<|im_end|>")));
   EXPECT_TRUE(plain.IsEnd(2));
+  EXPECT_FALSE(chat.lacks_end_marker());
+  EXPECT_FALSE(plain.lacks_end_marker());
+  EXPECT_TRUE(ChatVocabulary(vocabulary.tokenizer(), ChatTemplate::kGemma).lacks_end_marker());
 }
 
 }  // namespace

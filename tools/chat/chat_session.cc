@@ -64,7 +64,9 @@ absl::StatusOr<ChatTurn> ChatSession::Begin(std::string message) {
   } else if (turn.prompt.size() > context) {
     fits = absl::OutOfRangeError(absl::StrCat(
         "the message, with the system prompt and the template, is ",
-        FormatTokens(turn.prompt.size()), " long; expected at most the context's ", context));
+        FormatTokens(turn.prompt.size()), " long; expected at most the context's ", context,
+        context < session_.config().context_length ? "; shorten it, or use a larger --context"
+                                                   : "; shorten it"));
   }
   if (!fits.ok()) {
     exchanges.pop_back();
@@ -75,6 +77,7 @@ absl::StatusOr<ChatTurn> ChatSession::Begin(std::string message) {
   // What follows the last token is known once it is run.
   turn.kept = std::min(CommonPrefix(session_.tokens(), turn.prompt), turn.prompt.size() - 1);
   session_.Rewind(turn.kept);
+  read_ = true;
   return turn;
 }
 

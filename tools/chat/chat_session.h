@@ -80,7 +80,12 @@ class ChatSession {
 
   const Conversation& conversation() const { return conversation_; }
   void SetSystem(std::string text) { conversation_.system = std::move(text); }
-  void SetConversation(Conversation conversation) { conversation_ = std::move(conversation); }
+  void SetConversation(Conversation conversation) {
+    conversation_ = std::move(conversation);
+    read_ = false;
+  }
+  // Positions of the context that this conversation takes so far.
+  size_t taken() const { return read_ ? session_.position() : 0; }
   const Session& session() const { return session_; }
   ChatTemplate family() const { return options_.family; }
 
@@ -92,9 +97,9 @@ class ChatSession {
   absl::StatusOr<ChatTurn> Begin(std::string message);
 
   // Reads the turn and hands the answer to emit(std::string_view) -> absl::Status, whose error ends
-  // it; between chunks of a long prompt it is called with nothing. What has been written stays in
-  // the conversation, whatever ended it; a message without any is taken back. Errors: of the
-  // session, and of emit; but Cancelled is an answer that was interrupted.
+  // it; before and after the prompt and between its chunks it is called with nothing. What has been
+  // written stays in the conversation, whatever ended it; a message without any is taken back.
+  // Errors: of the session, and of emit; but Cancelled is an answer that was interrupted.
   absl::StatusOr<ChatAnswer> Answer(const ChatTurn& turn,
                                     const std::function<absl::Status(std::string_view)>& emit);
 
@@ -108,6 +113,7 @@ class ChatSession {
   ChatOptions options_;
   StandardChain sampler_;
   Conversation conversation_;
+  bool read_ = false;  // the session is of this conversation, not of one before
 };
 
 }  // namespace tvl

@@ -12,10 +12,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "core/quoted.h"
 
 namespace tvl {
 namespace {
@@ -335,11 +335,8 @@ std::optional<ChatTemplate> FindChatTemplate(std::string_view name) {
 absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja) {
   if (Trim(jinja).empty()) return ChatTemplate::kPlain;
   if (const std::optional<ChatTemplate> family = Recognise(Joined(jinja))) return *family;
-  constexpr size_t kShown = 60;
-  const std::string shown(jinja.substr(0, kShown));
   return absl::UnimplementedError(
-      absl::StrCat("chat template: expected one of a known family, found \"",
-                   absl::Utf8SafeCEscape(shown), jinja.size() > kShown ? "...\"" : "\"",
+      absl::StrCat("chat template: expected one of a known family, found ", Quoted(jinja),
                    "; choose one with --template: ", ChatTemplateNames()));
 }
 

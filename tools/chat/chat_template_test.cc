@@ -253,7 +253,7 @@ TEST(ChatTemplateTest, RefusesOtherFamilies) {
         << message;
     EXPECT_LT(message.size(), 400u);
   }
-  EXPECT_NE(RecogniseChatTemplate(others[0]).status().message().find("found \"{{ \\'GPT4 Correct"),
+  EXPECT_NE(RecogniseChatTemplate(others[0]).status().message().find("found '{{ \\'GPT4 Correct"),
             absl::string_view::npos)
       << RecogniseChatTemplate(others[0]).status();
 }

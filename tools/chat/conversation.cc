@@ -10,12 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/in_file.h"
 #include "core/mapped_file.h"
+#include "core/quoted.h"
 #include "models/atomic_file.h"
 #include "nlohmann/json.hpp"
 #include "tools/chat/chat_template.h"
@@ -49,7 +49,11 @@ class Reader : public nlohmann::json_sax<Json> {
     } else if (place_ == kMessage && key_ == "role") {
       role_ = std::move(value);
     } else if (place_ == kTop && key_ == "template") {
-      saved_.chat_template = std::move(value);
+      saved_.chat_template = FindChatTemplate(value);
+      if (!saved_.chat_template) {
+        return Fail(absl::StrCat("template: expected one of ", ChatTemplateNames(), "; found ",
+                                 Quoted(value)));
+      }
     } else if (place_ == kTop && key_ == "model") {
       uint64_t model = 0;
       if (value.size() != 16 || !absl::SimpleHexAtoi(value, &model))
@@ -123,12 +127,6 @@ class Reader : public nlohmann::json_sax<Json> {
 
  private:
   enum PlaceInFile { kFile, kTop, kMessages, kMessage, kEnd };
-
-  static std::string Quoted(const std::string& text) {
-    constexpr size_t kShown = 40;
-    return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, kShown)),
-                        text.size() > kShown ? "...'" : "'");
-  }
 
   std::string Place() const {
     return place_ == kTop ? "" : absl::StrCat("messages[", messages_, "]: ");

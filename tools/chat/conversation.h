@@ -28,7 +28,8 @@ struct Conversation {
 // A conversation with what it was had with.
 struct SavedConversation {
   Conversation conversation;
-  std::string chat_template;      // its name; empty if the file does not say
+  // None where the file does not say.
+  std::optional<ChatTemplate> chat_template;
   std::optional<uint64_t> model;  // TvlReader::identity()
 };
 

@@ -24,7 +24,7 @@ TEST(ConversationTest, IsReadAsItWasWritten) {
   ASSERT_TRUE(SaveConversation(path, conversation, ChatTemplate::kChatml, 0x0123456789abcdef).ok());
   const absl::StatusOr<SavedConversation> saved = LoadConversation(path);
   ASSERT_TRUE(saved.ok()) << saved.status();
-  EXPECT_EQ(saved->chat_template, "chatml");
+  EXPECT_EQ(saved->chat_template, ChatTemplate::kChatml);
   EXPECT_EQ(saved->model, 0x0123456789abcdef);
   EXPECT_EQ(saved->conversation.system, conversation.system);
   ASSERT_EQ(saved->conversation.exchanges.size(), 2u);
@@ -66,7 +66,7 @@ TEST(ConversationTest, MessagesAreEnough) {
       R"({"messages": [{"role": "user", "content": "a"}, {"content": "b", "role": "assistant"}]})");
   ASSERT_TRUE(saved.ok()) << saved.status();
   EXPECT_EQ(saved->conversation.exchanges.at(0).answer, "b");
-  EXPECT_EQ(saved->chat_template, "");
+  EXPECT_FALSE(saved->chat_template.has_value());
   EXPECT_FALSE(saved->model.has_value());
 }
 
@@ -101,6 +101,9 @@ TEST(ConversationTest, RefusesOtherFiles) {
        "messages[2]: role: expected user, found 'system'"},
       {messages(R"({"role": "tool\n", "content": "a"})"),
        "expected system or user, found 'tool\\n'"},
+      // Nothing that a terminal obeys: C1, and what turns the direction of writing around.
+      {messages("{\"role\": \"\xC2\x9B\xE2\x80\xAE\", \"content\": \"a\"}"),
+       "found '\\xc2\\x9b\\xe2\\x80\\xae'"},
       {messages(R"({"role": "user"})"), "messages[0]: content: expected a text, found none"},
       {messages(R"({"content": "a"})"), "messages[0]: role: expected a role, found none"},
       {messages(R"({"role": "user", "content": 5})"),
@@ -117,6 +120,8 @@ TEST(ConversationTest, RefusesOtherFiles) {
       {R"({"version": -1})", "version: expected a whole number, found -1"},
       {R"({"version": "1"})", "version: expected a whole number, found '1'"},
       {R"({"model": "xyz"})", "model: expected 16 hexadecimal digits, found 'xyz'"},
+      {R"({"template": "alpaca"})", "template: expected one of llama2, "},
+      {R"({"template": "alpaca"})", ", plain; found 'alpaca'"},
       {R"({"template": true})", "template: expected a string, found a boolean"},
       {R"({"tempo": 1})", "unexpected field 'tempo'"},
       {absl::StrCat("{\"messages\": [", user, ",", assistant, "], \"messages\": [", user, "]}"),
@@ -131,7 +136,7 @@ TEST(ConversationTest, RefusesOtherFiles) {
     ASSERT_FALSE(saved.ok()) << c.json.substr(0, 200);
     EXPECT_NE(std::string(saved.status().message()).find(c.error), std::string::npos)
         << saved.status();
-    EXPECT_LT(saved.status().message().size(), 200u);
+    EXPECT_LT(saved.status().message().size(), 250u);
   }
 }
 

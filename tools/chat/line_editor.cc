@@ -14,6 +14,7 @@
 #include <cwchar>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/signals.h"
@@ -61,18 +62,58 @@ bool WaitForInput() {
   return false;
 }
 
+// With it terminals put kPasteBegin and kPasteEnd around what is pasted.
+constexpr std::string_view kMarkPastes = "\x1b[?2004h";
+constexpr std::string_view kLeavePastes = "\x1b[?2004l";
+constexpr char kPasteBegin[] = "\x1b[200~";
+constexpr std::string_view kPasteEnd = "\x1b[201~";
+
+void TellTerminal(std::string_view sequence) {
+  WriteAll(STDOUT_FILENO, sequence, "standard output").IgnoreError();
+}
+
+// The next byte: 1, or 0 at the end, or -1.
+int ReadByte(char* byte) {
+  for (;;) {
+    if (!WaitForInput()) return 0;
+    const ssize_t got = read(STDIN_FILENO, byte, 1);
+    if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return static_cast<int>(got);
+  }
+}
+
+// What is pasted is text, also its newlines and what else would be keys.
+unsigned char OnPaste(EditLine* line, int) {
+  constexpr size_t kMaxBytes = size_t{1} << 20;
+  std::string text;
+  while (!text.ends_with(kPasteEnd)) {
+    char byte = 0;
+    if (ReadByte(&byte) <= 0) return CC_EOF;
+    text += byte == '\r' ? '\n' : byte;
+    if (text.size() > kMaxBytes) return CC_ERROR;
+  }
+  text.resize(text.size() - kPasteEnd.size());
+  std::erase_if(text, [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+  });
+  if (el_insertstr(line, text.c_str()) != 0) return CC_ERROR;
+  return CC_REFRESH;
+}
+
 // The next character, as libedit wants it: 1, or 0 at the end, or -1. Its own function would go on
 // reading after an interrupt.
 template <typename State>
 int ReadCharacter(EditLine* line, wchar_t* character) {
   State* state = StateOf<State>(line);
   for (;;) {
-    if (!WaitForInput()) return 0;
     char byte = 0;
-    const ssize_t got = read(STDIN_FILENO, &byte, 1);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) return static_cast<int>(got);
-    switch (std::mbrtowc(character, &byte, 1, &state->bytes)) {
+    if (const int got = ReadByte(&byte); got <= 0) return got;
+    const bool within = std::mbsinit(&state->bytes) == 0;
+    size_t bytes = std::mbrtowc(character, &byte, 1, &state->bytes);
+    if (bytes == static_cast<size_t>(-1) && within) {  // it may begin another character
+      state->bytes = {};
+      bytes = std::mbrtowc(character, &byte, 1, &state->bytes);
+    }
+    switch (bytes) {
       case static_cast<size_t>(-1):  // no character of this locale
         state->bytes = {};
         break;
@@ -98,7 +139,9 @@ unsigned char OnInterruptKey(EditLine* line, int) {
 
 unsigned char OnSuspendKey(EditLine* line, int) {
   el_set(line, EL_PREP_TERM, 0);
+  TellTerminal(kLeavePastes);
   raise(SIGTSTP);
+  TellTerminal(kMarkPastes);
   el_set(line, EL_PREP_TERM, 1);
   return CC_REDISPLAY;
 }
@@ -125,6 +168,7 @@ LineEditor::~LineEditor() = default;
 std::unique_ptr<LineEditor> LineEditor::Create() {
   if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) return nullptr;
   UseUtf8();
+  KeepTerminal();
   auto state = std::make_unique<State>();
   state->line = el_init("tvl", stdin, stdout, stderr);
   state->history = history_init();
@@ -145,6 +189,8 @@ std::unique_ptr<LineEditor> LineEditor::Create() {
   el_set(line, EL_ADDFN, "tvl-suspend", "Suspend the program", OnSuspendKey);
   el_set(line, EL_BIND, "^C", "tvl-interrupt", nullptr);
   el_set(line, EL_BIND, "^Z", "tvl-suspend", nullptr);
+  el_set(line, EL_ADDFN, "tvl-paste", "Insert what is pasted", OnPaste);
+  el_set(line, EL_BIND, kPasteBegin, "tvl-paste", nullptr);
   el_set(line, EL_BIND, "^I", "ed-insert", nullptr);
   el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   return std::unique_ptr<LineEditor>(new LineEditor(std::move(state)));
@@ -158,7 +204,9 @@ LineEvent LineEditor::Read(const std::string& prompt, std::string* line) {
   // libedit does so only once the prompt is to be seen, and Ctrl-D typed just then would be lost.
   el_set(state_->line, EL_PREP_TERM, 1);
   int count = 0;
+  TellTerminal(kMarkPastes);
   const char* text = el_gets(state_->line, &count);
+  TellTerminal(kLeavePastes);
   if (text == nullptr || count <= 0) {
     Print("\n").IgnoreError();
     const bool interrupted = InterruptGuard::ForgetCtrlC() || state_->interrupted;

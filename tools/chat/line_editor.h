@@ -17,9 +17,9 @@ class LineEditor {
   static std::unique_ptr<LineEditor> Create();
   ~LineEditor();
 
-  // Shows `prompt`; `line` gets no newline. SIGINT from outside counts as Ctrl-C at an empty line;
-  // any other interrupt ends the input. REQUIRES: an InterruptGuard, else interrupts end the
-  // program and leave the terminal as it is while a line is edited.
+  // Shows `prompt`; `line` gets no newline but those that were pasted. SIGINT from outside counts
+  // as Ctrl-C at an empty line; any other interrupt ends the input. REQUIRES: an InterruptGuard,
+  // else interrupts end the program.
   LineEvent Read(const std::string& prompt, std::string* line);
 
  private:

@@ -39,7 +39,7 @@ absl::StatusOr<Message> ReadMessage(const LineSource& source) {
   if (!event.ok()) return event.status();
   message.event = *event;
   if (*event != LineEvent::kLine) return message;
-  if (line.starts_with('/')) {
+  if (line.starts_with('/') && line.find('\n') == line.npos) {
     message.is_command = true;
     message.text = line;
     return message;
@@ -52,7 +52,7 @@ absl::StatusOr<Message> ReadMessage(const LineSource& source) {
     event = source(kPromptForMore, &line);
     if (!event.ok()) return event.status();
     if (*event == LineEvent::kInterrupted) return Message{.event = LineEvent::kInterrupted};
-    if (*event == LineEvent::kEnd) break;  // the next call says so again
+    if (*event == LineEvent::kEnd) return Message{.event = LineEvent::kEnd, .unfinished = true};
     done = TakeEnd(block, &line);
     // In a block the lines are between the quotes: those of the quotes themselves may be empty.
     const bool nothing_before = block && message.text.empty();
@@ -72,6 +72,7 @@ absl::StatusOr<LineEvent> StandardInputLines::Read(std::string* line) {
       return absl::OutOfRangeError("standard input: a line of more than 64 MB");
     if (end != rest_.npos) {
       rest_.remove_prefix(end + 1);
+      if (line->ends_with('\r')) line->pop_back();
       return LineEvent::kLine;
     }
     rest_ = {};

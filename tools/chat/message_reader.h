@@ -17,14 +17,16 @@ struct Message {
   // Of kLine: the message, or a command as it was typed ("/save chat.json").
   std::string text = {};
   bool is_command = false;
+  bool unfinished = false;  // of kEnd: it came within a message, which is dropped
 };
 
 // Puts lines together: one that ends in a backslash goes on in the next, and """ begins a message
 // of any lines that ends with the next """ at the end of a line. A line that begins with "/" is a
-// command. Within a message an interrupt drops it, and the end of the input ends it.
+// command, unless it has newlines, which come from pasting. Within a message an interrupt drops it,
+// and so does the end of the input.
 absl::StatusOr<Message> ReadMessage(const LineSource& source);
 
-// The lines of standard input, as bytes.
+// The lines of standard input, as bytes. They end in "\n" or "\r\n".
 class StandardInputLines {
  public:
   // OutOfRange for a line of more than 64 MB; the system's error.

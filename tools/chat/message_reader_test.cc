@@ -28,7 +28,10 @@ std::vector<std::string> Messages(const std::vector<std::string>& lines) {
   for (;;) {
     const absl::StatusOr<Message> message = ReadMessage(source);
     EXPECT_TRUE(message.ok());
-    if (message->event == LineEvent::kEnd) return messages;
+    if (message->event == LineEvent::kEnd) {
+      if (message->unfinished) messages.push_back("UNFINISHED");
+      return messages;
+    }
     messages.push_back(message->event == LineEvent::kInterrupted ? "^C"
                        : message->is_command                     ? "COMMAND " + message->text
                                                                  : message->text);
@@ -43,7 +46,7 @@ TEST(MessageReaderTest, ALineIsAMessage) {
 
 TEST(MessageReaderTest, ABackslashAtItsEndGoesOn) {
   EXPECT_EQ(Messages({"a\\", "b\\", "c", "d"}), (Texts{"a\nb\nc", "d"}));
-  EXPECT_EQ(Messages({"a\\b", "c\\"}), (Texts{"a\\b", "c"}));
+  EXPECT_EQ(Messages({"a\\b", "c\\"}), (Texts{"a\\b", "UNFINISHED"}));
   EXPECT_EQ(Messages({"a\\", "/help"}), (Texts{"a\n/help"}));
 }
 
@@ -52,13 +55,14 @@ TEST(MessageReaderTest, QuotesEncloseLines) {
   EXPECT_EQ(Messages({"\"\"\"a", "b\"\"\"", "c"}), (Texts{"a\nb", "c"}));
   EXPECT_EQ(Messages({"\"\"\"a\"\"\"", "b"}), (Texts{"a", "b"}));
   EXPECT_EQ(Messages({"\"\"\"", "\"\"\"", "b"}), (Texts{"", "b"}));
-  EXPECT_EQ(Messages({"\"\"\"a"}), (Texts{"a"}));  // the end of the input ends it
+  EXPECT_EQ(Messages({"\"\"\"a"}), (Texts{"UNFINISHED"}));
   EXPECT_EQ(Messages({"say \"\"\"", "b"}), (Texts{"say \"\"\"", "b"}));
 }
 
 TEST(MessageReaderTest, ASlashBeginsACommand) {
   EXPECT_EQ(Messages({"/save a b", " /save", "/"}),
             (Texts{"COMMAND /save a b", " /save", "COMMAND /"}));
+  EXPECT_EQ(Messages({"/usr/bin/a\nb"}), (Texts{"/usr/bin/a\nb"}));
 }
 
 TEST(MessageReaderTest, AnInterruptDropsTheMessage) {
