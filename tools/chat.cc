@@ -66,7 +66,8 @@ constexpr char kHelp[] =
     "  /stats         what the last answer took, and how full the context is\n"
     "  /quit          leave, as Ctrl-D does\n"
     "A line that ends in a backslash goes on in the next one; \"\"\" begins and ends a message of "
-    "several lines.\n"
+    "several lines;\n"
+    "what is pasted is one message. A space in front makes a message of what begins with /.\n"
     "Ctrl-C stops an answer, or clears the line.\n";
 
 void Note(const std::string& sentence) { PrintNote(absl::StrCat("tvl: ", sentence, "\n")); }
