@@ -298,7 +298,7 @@ def tokenizer(good, add):
         bad(key, (U32, 7), what, "found u32 7")
         bad(key, (ARRAY, (F64, [1.0])), what, "found an array of 1 f64")
         bad(key, items(key, cut=263), "as many as the model's vocabulary has, 264, found 263")
-        bad(key, items(key, cut=0), "264, found 0")
+        bad(key, items(key, cut=0), "at least one token, found none" if key == "tokens" else "264, found 0")
     bad("scores", items("scores", (7, NAN)), "numbers, found NaN for token 7")
     for value in (0, 7, -1, 2**31 - 1):
         bad("token_type", items("token_type", (9, value)), "numbers from 1 to 6, found %d for token 9" % value)
