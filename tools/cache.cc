@@ -98,7 +98,8 @@ absl::StatusOr<std::vector<CachedModel>> Chosen(const ClearOptions& options,
         absl::StrCat(folder, ": there is no model ", name, "; 'tvl cache list' names them"));
   }
   for (const CachedModel& m : *models) {
-    if (options.stale && m.state == SourceState::kUnchanged) continue;
+    const bool stale = m.state == SourceState::kChanged || m.state == SourceState::kGone;
+    if (options.stale && !stale) continue;
     if (!options.names.empty() &&
         std::find(options.names.begin(), options.names.end(), m.name) == options.names.end())
       continue;
@@ -147,7 +148,7 @@ void AddCache(CLI::App& app, Action* action) {
       "it, and kept in a\n"
       "folder: $TVL_CACHE_DIR, or else tvl in $XDG_CACHE_HOME or in the system's folder of caches. "
       "It is converted\n"
-      "anew when the file has changed, or tvl has in what it makes of it.\n"
+      "anew when the file has changed, or when a newer tvl converts it differently.\n"
       "\n"
       "Examples:\n"
       "  tvl cache list\n"

@@ -146,7 +146,8 @@ void AddTokenize(CLI::App& app, Action* action) {
       "  tvl tokenize -m model.gguf --file tales.txt | wc -w\n"
       "  tvl tokenize --decode \"403 407 261 378\"");
   AddModel(*sub, &options->model);
-  CLI::Option* text = sub->add_option("TEXT", options->text, "The text; - reads standard input");
+  CLI::Option* text =
+      sub->add_option("TEXT", options->text, "The text; - reads standard input")->type_name("");
   CLI::Option* file = AddFileName(*sub, "--file", &options->file, "The text, a file");
   CLI::Option* decode =
       sub->add_option("--decode", options->decode, "Ids, to be turned into text instead")

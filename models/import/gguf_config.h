@@ -15,8 +15,8 @@ namespace tvl {
 struct GgufArchitecture {
   const char* name;  // general.architecture, and what its keys begin with
   Architecture architecture;
-  // What it is if its files say that attention has a window; where that is no other one, they must
-  // not.
+  // What it is if its files say that attention has a window; equal to `architecture` where a window
+  // is refused.
   Architecture with_window;
   bool interleaved_rope;  // the rows of wq and wk are in RoPE pairs (2i, 2i + 1)
 

@@ -12,7 +12,10 @@
 
 namespace tvl {
 
-// The numbers are the file's.
+// The numbers are the file's. To add one: a line here, its expressions (pre_tokenizer_patterns.cc),
+// the names that GGUF files have for it (models/import/gguf_byte_level.cc), a line in
+// models/TVL_FORMAT.md; and for the test, which asks for every number, the source's own expressions
+// in tests/tokenizer/make_word_splits.py, which makes word_splits.txt.
 enum class PreTokenizer : uint32_t {
   kNone = 0,
   kGpt2 = 1,

@@ -9,6 +9,7 @@ with quantised weights.
 
 import os
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -111,6 +112,12 @@ class Architectures(unittest.TestCase):
         chosen = numpy.argmax(ours, axis=-1)
         self.assertEqual(chosen[clear].tolist(), numpy.argmax(logits, axis=-1)[clear].tolist())
 
+    def test_every_architecture_has_a_fixture(self):
+        with open("core/architecture.h", encoding="utf-8") as header:
+            names = re.findall(r'\.name = "(\w+)"', header.read())
+        self.assertGreaterEqual(len(names), 4)
+        self.assertEqual(names, [fixture.file_architecture for fixture in fixtures.FIXTURES if fixture.typical])
+
     def test_architectures(self):
         for fixture in fixtures.FIXTURES:
             if EMULATOR and not fixture.typical:
@@ -118,6 +125,8 @@ class Architectures(unittest.TestCase):
             with self.subTest(fixture.name):
                 fixture.write(path("model.gguf"))
                 run(TVL, "convert", path("model.gguf"), path("model.tvl"), *fixture.convert_options)
+                said = run(TVL, "inspect", path("model.tvl")).decode()
+                self.assertRegex(said, r"architecture +%s\n" % fixture.file_architecture)
                 self.expect_as_oracle(fixture)
 
 

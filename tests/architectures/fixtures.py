@@ -26,6 +26,11 @@ class Fixture:
         self.name, self.shape, self.kind, self.decisive, self.typical = name, shape, kind, decisive, typical
 
     @property
+    def file_architecture(self):
+        """What the .tvl file calls it."""
+        return "mistral" if self.shape.window else self.shape.architecture
+
+    @property
     def convert_options(self):
         """Those with which the engine computes in single precision: weights of 8 bits would quantise activations too."""
         return ["--dtype", "f32"] if self.kind == "Q8_0" else []

@@ -155,6 +155,8 @@ ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.tvl"
 ln -s "$scratch/theirs" "$cache/link-0123456789abcdef.source"
 run $tvl cache list
 [ "$(grep -cE "^(unknown|link)-0123456789abcdef .* unknown +-$" "$out")" = 2 ] || failed "expected what has no source, too"
+run $tvl cache clear --stale
+expect_stdout_has "removed 0 models, "
 run $tvl cache clear
 expect_stdout_has "removed 3 models, "
 [ "$(cat "$scratch/theirs")" = theirs ] || failed "expected what a link leads to to stay"

@@ -23,19 +23,20 @@ case $(uname -m) in aarch64 | arm64) backend=neon_handwritten ;; esac
 ./bazelw build //tools:tvl "//tests/architectures:logits_$backend" >&2
 bin=$(./bazelw info bazel-bin)
 
+shared=${TVL_SHARED_DIR:-../shared}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 # make SHAPE TYPE OUT.gguf
 make() {
   if [ "$1" = stories260K ]; then
-    "$python" tests/gguf/checkpoint_to_gguf.py ../shared/data/stories260K.bin ../shared/data/tok512.bin "$scratch/f32.gguf"
+    "$python" tests/gguf/checkpoint_to_gguf.py "$shared/data/stories260K.bin" "$shared/data/tok512.bin" "$scratch/f32.gguf"
     case $2 in
     f32) mv "$scratch/f32.gguf" "$3" ;;
     q8_0) "$python" tests/peer/to_q8_0.py "$scratch/f32.gguf" "$3" ;;
     esac
   else
-    "$python" ../shared/peers/make_model.py --shape "$1" --format "gguf-$2" --tokenizer ../shared/data/tokenizer.bin "$3"
+    "$python" "$shared/peers/make_model.py" --shape "$1" --format "gguf-$2" --tokenizer "$shared/data/tokenizer.bin" "$3"
   fi
 }
 

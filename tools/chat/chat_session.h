@@ -89,11 +89,11 @@ class ChatSession {
   const Session& session() const { return session_; }
   ChatTemplate family() const { return options_.family; }
 
-  // Adds a message and makes ready to answer it: forgets of what was read what is different now. If
-  // there is no room for all and for an answer (a quarter of the context, if it may be that long),
-  // the oldest exchanges are left out, and at once so many that half of the context is free: all
-  // that remains is then read anew, which should not happen with every message. OutOfRange if the
-  // message has no room alone; the conversation is then as it was.
+  // Adds a message and makes ready to answer it: drops the part of the KV cache that no longer
+  // matches. If there is no room for all and for an answer (a quarter of the context, if it may be
+  // that long), the oldest exchanges are left out, and at once so many that half of the context is
+  // free: all that remains is then read anew, which should not happen with every message.
+  // OutOfRange if the message has no room alone; the conversation is then as it was.
   absl::StatusOr<ChatTurn> Begin(std::string message);
 
   // Reads the turn and hands the answer to emit(std::string_view) -> absl::Status, whose error ends

@@ -343,14 +343,28 @@ absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja) {
 std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
                                    std::span<const Exchange> exchanges) {
   Parts parts;
-  if (const RoleLayout* layout = FindRoleLayout(family)) {
-    RenderRoles(*layout, system, exchanges, &parts);
-  } else if (family == ChatTemplate::kLlama2) {
-    RenderLlama2(system, exchanges, &parts);
-  } else if (family == ChatTemplate::kPlain) {
-    RenderPlain(system, exchanges, &parts);
-  } else {
-    RenderMistral(LayoutOf(family), system, exchanges, &parts);
+  switch (family) {
+    case ChatTemplate::kLlama2:
+      RenderLlama2(system, exchanges, &parts);
+      break;
+    case ChatTemplate::kMistralV1:
+    case ChatTemplate::kMistral:
+    case ChatTemplate::kMistralTekken:
+    case ChatTemplate::kMistralV7:
+    case ChatTemplate::kMistralV7Tekken:
+      RenderMistral(LayoutOf(family), system, exchanges, &parts);
+      break;
+    case ChatTemplate::kLlama3:
+    case ChatTemplate::kChatml:
+    case ChatTemplate::kZephyr:
+    case ChatTemplate::kPhi3:
+    case ChatTemplate::kGranite:
+    case ChatTemplate::kGemma:
+      RenderRoles(*FindRoleLayout(family), system, exchanges, &parts);
+      break;
+    case ChatTemplate::kPlain:
+      RenderPlain(system, exchanges, &parts);
+      break;
   }
   return parts.Take();
 }

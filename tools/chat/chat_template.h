@@ -15,6 +15,9 @@
 
 namespace tvl {
 
+// To add a family: a line here and in kNames, its layout (kRoleLayouts, where messages are written
+// between markers of their roles) and its case in RenderChat, what it is recognised by
+// (RecogniseChatTemplate); and in chat_template_test.cc texts that its published template gives.
 enum class ChatTemplate {
   kLlama2,           // Llama 2 Chat
   kLlama3,           // Llama 3 Instruct
