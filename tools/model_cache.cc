@@ -295,7 +295,7 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder,
 // The name of the source's entry. It may have been converted under another name of its own, by
 // which a link leads to it.
 std::string FindName(const std::string& folder, const std::string& path) {
-  const std::string name = EntryName(path);
+  std::string name = EntryName(path);
   if (IsFile(InFolder(folder, name, kModel))) return name;
   for (const char* suffix : {kModel, kSource}) {
     const absl::StatusOr<std::vector<std::string>> names = NamesIn(folder, suffix);
