@@ -1,7 +1,6 @@
 #include "models/tile_packer.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <new>
@@ -47,15 +46,6 @@ void StoreRun(WeightType type, const QuantizedBlock (&run)[kPanelRows][kRun], si
       if (type == WeightType::kQ4M) halves[TileIndexMinimum(r, k)] = run[r][i].minimum;
     }
   }
-}
-
-// F32ToF16, with fewer branches for what becomes a normal number.
-uint16_t ToF16(float x) {
-  constexpr uint32_t kSmallest = 0x38800000, kInfinite = 0x477ff000;  // 2^-14, 65520
-  const uint32_t bits = std::bit_cast<uint32_t>(x), magnitude = bits & 0x7fffffffu;
-  if (magnitude - kSmallest >= kInfinite - kSmallest) return F32ToF16(x);
-  const uint32_t rounded = (magnitude + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
-  return static_cast<uint16_t>((bits >> 16 & 0x8000u) | (rounded - (112u << 10)));
 }
 
 // By squares of so many inputs: a row's are read together, and lines are written whole.
@@ -117,7 +107,7 @@ void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte
         [](size_t r, size_t k) { return TileIndexF32(r, k); }, out);
   if (type == WeightType::kF16)
     return PackFloats<uint16_t>(
-        rows, cols, [](float x) { return ToF16(x); },
+        rows, cols, [](float x) { return F32ToF16(x); },
         [](size_t r, size_t k) { return TileIndexF16(r, k); }, out);
   PackFloats<uint16_t>(
       rows, cols, [](float x) { return F32ToBF16(x); },

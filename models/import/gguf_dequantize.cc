@@ -1,6 +1,5 @@
 #include "models/import/gguf_dequantize.h"
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -50,18 +49,11 @@ uint32_t FiveBits(const std::byte* bits, size_t i) {
   return Nibble(bits + 4, i) | (Byte(bits + i / 8) >> (i % 8) & 1u) << 4;
 }
 
-// F16ToF32, with fewer branches for normal numbers.
-float Wide(uint16_t half) {
-  const uint32_t magnitude = half & 0x7fffu;
-  if (magnitude - 0x400u >= 0x7c00u - 0x400u) return F16ToF32(half);
-  return std::bit_cast<float>((half & 0x8000u) << 16 | (magnitude + (112u << 10)) << 13);
-}
-
 void RowF32(const std::byte* row, size_t cols, float* out) {
   std::memcpy(out, row, cols * sizeof(float));
 }
 void RowF16(const std::byte* row, size_t cols, float* out) {
-  for (size_t i = 0; i < cols; ++i) out[i] = Wide(HalfBits(row + i * sizeof(uint16_t)));
+  for (size_t i = 0; i < cols; ++i) out[i] = F16ToF32(HalfBits(row + i * sizeof(uint16_t)));
 }
 void RowBF16(const std::byte* row, size_t cols, float* out) {
   for (size_t i = 0; i < cols; ++i) out[i] = BF16ToF32(HalfBits(row + i * sizeof(uint16_t)));
