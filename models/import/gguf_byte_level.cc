@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/quoted.h"
 #include "models/tokenizer/pre_tokenizer.h"
 
 namespace tvl {
@@ -85,11 +86,6 @@ constexpr NamedPreTokenizer kPreTokenizers[] = {
     {"trillion", PreTokenizer::kGpt2},
 };
 
-template <typename... Parts>
-absl::Status Malformed(const char* key, const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", parts...));
-}
-
 // GPT-2 writes a byte that is printable in Latin-1 as that letter; the others, in their order, as
 // the letters from U+0100 on (encoder.py, bytes_to_unicode).
 constexpr size_t kLetters = 256 + 68;
@@ -157,18 +153,18 @@ class PieceIds {
 absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data) {
   const absl::StatusOr<std::vector<std::string_view>> merges = metadata.Strings(kMerges);
   if (!merges.ok()) return merges.status();
-  if (merges->empty()) return Malformed(kMerges, "some merges, found none");
+  if (merges->empty()) return MalformedGgufKey(kMerges, "some merges, found none");
   const PieceIds ids(*data);
   // Ranks, and twice as many slots of the index, have 32 bits in a .tvl file.
   if (merges->size() > INT32_MAX)
-    return Malformed(kMerges, "at most 2147483647 merges, found ", merges->size());
+    return MalformedGgufKey(kMerges, "at most 2147483647 merges, found ", merges->size());
   data->merges.reserve(merges->size());
   for (size_t i = 0; i < merges->size(); ++i) {
     const std::string_view merge = (*merges)[i];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
-      return Malformed(kMerges, "two tokens with a space between, found ", GgufQuoted(merge),
-                       " as merge ", i);
+      return MalformedGgufKey(kMerges, "two tokens with a space between, found ", Quoted(merge),
+                              " as merge ", i);
     }
     const std::optional<std::string> left = BytesOf(merge.substr(0, space));
     const std::optional<std::string> right = BytesOf(merge.substr(space + 1));
@@ -177,9 +173,9 @@ absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data) {
     const auto right_id = letters ? ids.Find(*right) : std::nullopt;
     const auto result = letters ? ids.Find(absl::StrCat(*left, *right)) : std::nullopt;
     if (!left_id || !right_id || !result) {
-      return Malformed(kMerges,
-                       "two tokens of the vocabulary that together are a third one, found ",
-                       GgufQuoted(merge), " as merge ", i);
+      return MalformedGgufKey(kMerges,
+                              "two tokens of the vocabulary that together are a third one, found ",
+                              Quoted(merge), " as merge ", i);
     }
     data->merges.push_back({*left_id, *right_id, *result});
   }
@@ -193,8 +189,8 @@ absl::Status ReadPreTokenizer(const GgufMetadata& metadata, TokenizerData* data)
   if (found == std::end(kPreTokenizers)) {
     std::vector<std::string> names;
     for (const NamedPreTokenizer& known : kPreTokenizers) names.emplace_back(known.name);
-    return Malformed(kPre, "a pre-tokenizer that this version knows (", absl::StrJoin(names, ", "),
-                     "), found ", GgufQuoted(*pre));
+    return MalformedGgufKey(kPre, "a pre-tokenizer that this version knows (",
+                            absl::StrJoin(names, ", "), "), found ", Quoted(*pre));
   }
   data->pre_tokenizer = static_cast<uint32_t>(found->number);
   data->flags |= found->flags;
@@ -225,8 +221,9 @@ absl::Status CheckGgufBytes(const TokenizerData& data) {
   }
   for (size_t byte = 0; byte < found.size(); ++byte) {
     if (found[byte] == kText) continue;
-    return Malformed(kTokens, "a token for every byte, or tokenizer.ggml.unknown_token_id, found ",
-                     found[byte] == kNone ? "none" : "a control token", " for byte ", byte);
+    return MalformedGgufKey(kTokens,
+                            "a token for every byte, or tokenizer.ggml.unknown_token_id, found ",
+                            found[byte] == kNone ? "none" : "a control token", " for byte ", byte);
   }
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/quoted.h"
 #include "models/import/gguf_rope.h"
 
 namespace tvl {
@@ -134,7 +135,7 @@ absl::StatusOr<const GgufArchitecture*> ReadArchitecture(const GgufMetadata& met
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "metadata key general.architecture: expected one that this version can convert (",
-      absl::StrJoin(known, ", "), "), found ", GgufQuoted(*name)));
+      absl::StrJoin(known, ", "), "), found ", Quoted(*name)));
 }
 
 // Takes keys one after another; the first error stays.

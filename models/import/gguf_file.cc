@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/quoted.h"
 
 namespace tvl {
 namespace {
@@ -98,7 +99,7 @@ class Cursor {
     if (!ok()) return name;
     if (name.empty() || name.size() > kMaxNameBytes || !IsPrintable(name)) {
       Fail(Malformed(std::string(what), " at byte ", at, ": expected 1 to ", kMaxNameBytes,
-                     " printable characters without spaces, found ", GgufQuoted(name)));
+                     " printable characters without spaces, found ", Quoted(name)));
     }
     return name;
   }
@@ -304,9 +305,9 @@ absl::Status IndexGgufTensors(std::vector<GgufTensor>* tensors) {
 
 absl::StatusOr<GgufFile> ParseGguf(std::span<const std::byte> file) {
   if (!IsGguf(file)) {
-    return Malformed("header field magic: expected the letters GGUF, found ",
-                     GgufQuoted({reinterpret_cast<const char*>(file.data()),
-                                 std::min(file.size(), kMagic.size())}));
+    return Malformed(
+        "header field magic: expected the letters GGUF, found ",
+        Quoted({reinterpret_cast<const char*>(file.data()), std::min(file.size(), kMagic.size())}));
   }
   Cursor cursor(file);
   cursor.Take(kMagic.size(), "header field magic");

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/aligned_buffer.h"
+#include "core/quoted.h"
 #include "gtest/gtest.h"
 #include "models/import/gguf_metadata.h"
 
@@ -233,9 +234,9 @@ TEST(GgufFileTest, RandomDamageNeverHurts) {
 }
 
 TEST(GgufFileTest, QuotedTextIsOneShortLine) {
-  EXPECT_EQ(GgufQuoted("llama"), "'llama'");
-  EXPECT_EQ(GgufQuoted("a\nb\x1b"), "'a\\nb\\x1b'");
-  EXPECT_EQ(GgufQuoted(std::string(100, 'x')), "'" + std::string(60, 'x') + "...'");
+  EXPECT_EQ(Quoted("llama"), "'llama'");
+  EXPECT_EQ(Quoted("a\nb\x1b"), "'a\\nb\\x1b'");
+  EXPECT_EQ(Quoted(std::string(100, 'x')), "'" + std::string(60, 'x') + "...'");
 }
 
 }  // namespace

@@ -90,15 +90,13 @@ const char* GgufValueTypeName(GgufValueType type) {
   return kNames[static_cast<uint32_t>(type)];
 }
 
-std::string GgufQuoted(std::string_view text) { return Quoted(text); }
-
 std::string GgufValueText(const GgufValue& value) {
   const std::byte* at = value.bytes.data();
   const char* name = GgufValueTypeName(value.type);
   switch (value.type) {
     case kString:
       return absl::StrCat("the text ",
-                          GgufQuoted({reinterpret_cast<const char*>(at), value.bytes.size()}));
+                          Quoted({reinterpret_cast<const char*>(at), value.bytes.size()}));
     case kArray:
       return absl::StrCat("an array of ", value.count, " ", GgufValueTypeName(value.element_type));
     case kBool:

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 
 namespace tvl {
 
@@ -50,8 +51,11 @@ struct GgufValue {
 
 // For errors: "the text 'llama'", "u32 7", "an array of 3 f32".
 std::string GgufValueText(const GgufValue& value);
-// In quotes, with what is not printable escaped, and cut where it is long.
-std::string GgufQuoted(std::string_view text);
+// "metadata key KEY: expected PARTS"
+template <typename... Parts>
+absl::Status MalformedGgufKey(const char* key, const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", parts...));
+}
 
 // All of a file. Getters give InvalidArgument that names the key, what was expected and found;
 // those with a fallback give it where there is no such key. Views of the file, which must outlive

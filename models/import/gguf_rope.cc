@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/canonical_math.h"
+#include "core/quoted.h"
 #include "models/import/gguf_dequantize.h"
 
 namespace tvl {
@@ -51,7 +52,7 @@ absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::str
   if (!type.ok()) return type.status();
   Scaling scaling = {.type = *type};
   if (*type != "none" && *type != "linear" && *type != "yarn")
-    return ExpectedAt(at + "type", "none, linear or yarn", GgufQuoted(*type));
+    return ExpectedAt(at + "type", "none, linear or yarn", Quoted(*type));
   const struct {
     const char* key;
     double* value;

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "core/quoted.h"
 #include "core/token.h"
 #include "models/import/gguf_byte_level.h"
 #include "models/tokenizer/sentence_piece_codec.h"
@@ -25,36 +26,33 @@ constexpr char kScoresKey[] = "tokenizer.ggml.scores";
 constexpr char kTokenType[] = "tokenizer.ggml.token_type";
 constexpr char kSpace[] = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 
-template <typename... Parts>
-absl::Status Malformed(const char* key, const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, ": expected ", parts...));
-}
-
 absl::StatusOr<TokenizerKind> ReadKind(const GgufMetadata& metadata) {
   const absl::StatusOr<std::string_view> model = metadata.String(kModel);
   if (!model.ok()) return model.status();
   if (*model == "llama") return TokenizerKind::kSentencePieceBpe;
   if (*model == "gpt2") return TokenizerKind::kByteLevelBpe;
-  return Malformed(kModel,
-                   "llama (SentencePiece) or gpt2 (byte-level BPE), which are all that this "
-                   "version can convert, found ",
-                   GgufQuoted(*model));
+  return MalformedGgufKey(kModel,
+                          "llama (SentencePiece) or gpt2 (byte-level BPE), which are all that this "
+                          "version can convert, found ",
+                          Quoted(*model));
 }
 
 absl::Status CheckCount(const char* key, size_t found, uint32_t vocab_size) {
   if (found == vocab_size) return absl::OkStatus();
-  return Malformed(key, "as many as the model's vocabulary has, ", vocab_size, ", found ", found);
+  return MalformedGgufKey(key, "as many as the model's vocabulary has, ", vocab_size, ", found ",
+                          found);
 }
 
 absl::Status ReadPieces(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
   const absl::StatusOr<std::vector<std::string_view>> tokens = metadata.Strings(kTokens);
   if (!tokens.ok()) return tokens.status();
-  if (tokens->empty()) return Malformed(kTokens, "at least one token, found none");
+  if (tokens->empty()) return MalformedGgufKey(kTokens, "at least one token, found none");
   if (absl::Status s = CheckCount(kTokens, tokens->size(), vocab_size); !s.ok()) return s;
   uint64_t bytes = 0;
   for (const std::string_view token : *tokens) bytes += token.size();
   // Keeps the offsets of pieces within the 32 bits they have in a .tvl file.
-  if (bytes > UINT32_MAX) return Malformed(kTokens, "at most 4294967295 bytes, found ", bytes);
+  if (bytes > UINT32_MAX)
+    return MalformedGgufKey(kTokens, "at most 4294967295 bytes, found ", bytes);
   data->pieces.assign(tokens->begin(), tokens->end());
   return absl::OkStatus();
 }
@@ -70,7 +68,7 @@ absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, Tokeni
     const int64_t type = (*types)[i];
     if (type < static_cast<int64_t>(PieceType::kNormal) ||
         type > static_cast<int64_t>(PieceType::kByte)) {
-      return Malformed(kTokenType, "numbers from 1 to 6, found ", type, " for token ", i);
+      return MalformedGgufKey(kTokenType, "numbers from 1 to 6, found ", type, " for token ", i);
     }
     data->piece_types.push_back(static_cast<PieceType>(type));
     if (data->piece_types.back() == PieceType::kUserDefined && !data->pieces[i].empty())
@@ -103,7 +101,7 @@ absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data
   if (absl::Status s = CheckCount(kScoresKey, scores->size(), vocab_size); !s.ok()) return s;
   const auto nan = std::ranges::find_if(*scores, [](float score) { return std::isnan(score); });
   if (nan != scores->end()) {
-    return Malformed(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
+    return MalformedGgufKey(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
   }
   data->scores = *std::move(scores);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
@@ -121,7 +119,7 @@ absl::StatusOr<TokenId> ReadId(const GgufMetadata& metadata, const char* key, ui
   // "None" in some files.
   if (*id == UINT32_MAX) return -1;
   if (*id < vocab_size) return static_cast<TokenId>(*id);
-  return Malformed(key, "a token from 0 to ", vocab_size - 1, ", found ", *id);
+  return MalformedGgufKey(key, "a token from 0 to ", vocab_size - 1, ", found ", *id);
 }
 
 void AddEnd(TokenId id, TokenizerData* data) {
