@@ -17,6 +17,7 @@
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "models/tokenizer/llama2c_reference.h"
+#include "models/tokenizer/loaded_tokenizer.h"
 #include "models/tokenizer/pre_tokenizer.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
@@ -54,29 +55,11 @@ TokenizerData Vocabulary(const Merges& merges, PreTokenizer pre_tokenizer = PreT
   return data;
 }
 
-class Loaded {
- public:
-  explicit Loaded(const TokenizerData& data)
-      : section_(SerializeTokenizer(data)),
-        tokenizer_(Tokenizer::Create(*ParseTokenizer(TestBytes(section_)))) {}
-  Loaded(const Loaded&) = delete;
-
-  const Tokenizer* operator->() const { return &*tokenizer_; }
-  Tokens Encode(std::string_view text, EncodeOptions options = {}) const {
-    Tokens tokens;
-    tokenizer_->Encode(text, options, &tokens);
-    return tokens;
-  }
-  std::string Decode(const Tokens& tokens) const {
-    std::string text;
-    for (const TokenId token : tokens) text += tokenizer_->Decode(-1, token);
-    return text;
-  }
-
- private:
-  std::string section_;
-  absl::StatusOr<Tokenizer> tokenizer_;
-};
+std::string Decode(const LoadedTokenizer& tokenizer, const Tokens& tokens) {
+  std::string text;
+  for (const TokenId token : tokens) text += tokenizer->Decode(-1, token);
+  return text;
+}
 
 // The shortest correct loops, on the words' text: all pairs are looked at for each merge.
 Tokens Reference(const Merges& merges, const TokenizerData& data, std::string_view text) {
@@ -110,7 +93,8 @@ Tokens Reference(const Merges& merges, const TokenizerData& data, std::string_vi
 }
 
 TEST(ByteLevelTest, EncodesByHand) {
-  const Loaded t(Vocabulary({{"a", "b"}, {"ab", "c"}, {"b", "c"}, {" ", "ab"}, {"b", "b"}}));
+  const LoadedTokenizer t(
+      Vocabulary({{"a", "b"}, {"ab", "c"}, {"b", "c"}, {" ", "ab"}, {"b", "b"}}));
   const TokenId ab = kFirstMerged, abc = ab + 1, bc = ab + 2, space_ab = ab + 3, bb = ab + 4;
   EXPECT_EQ(t.Encode(""), Tokens({}));
   EXPECT_EQ(t.Encode("", {.bos = true, .eos = true}), Tokens({kEnd, kEnd}));
@@ -148,7 +132,7 @@ TEST(ByteLevelTest, SpecialTokens) {
   data.added_tokens.push_back({static_cast<uint32_t>(data.pieces.size()), 0});
   data.pieces.push_back("<b>");
   data.piece_types.push_back(PieceType::kUserDefined);
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   const TokenId end = kFirstMerged + 1, tag = end + 1;
   EXPECT_EQ(t.Encode("end<b> <b>"), Tokens({end, tag, ' ', tag}));
   EXPECT_EQ(t.Encode("<|end|>"), Tokens({'<', '|', end, '|', '>'}));
@@ -162,9 +146,9 @@ TEST(ByteLevelTest, WholePiecesFirst) {
   data.pieces.push_back("abcd");
   data.piece_types.push_back(PieceType::kNormal);
   const TokenId ab = kFirstMerged, cd = ab + 1, abcd = ab + 2;
-  EXPECT_EQ(Loaded(data).Encode("abcd"), Tokens({ab, cd}));
+  EXPECT_EQ(LoadedTokenizer(data).Encode("abcd"), Tokens({ab, cd}));
   data.flags = kTokenizerWholePieceFirst;
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_EQ(t.Encode("abcd"), Tokens({abcd}));
   EXPECT_EQ(t.Encode("abcda"), Tokens({ab, cd, 'a'})) << "the word is more";
   EXPECT_EQ(t.Encode("<|end|>").size(), 7u) << "a control token is no text";
@@ -173,7 +157,7 @@ TEST(ByteLevelTest, WholePiecesFirst) {
 TEST(ByteLevelTest, WithoutTypes) {
   TokenizerData data = Vocabulary({{"a", "b"}});
   data.piece_types.clear();
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_EQ(t.Encode("ab"), Tokens({kFirstMerged}));
   EXPECT_EQ(t.Encode("<|end|>", {.parse_special = true}), Tokens({kEnd})) << "bos_id";
   EXPECT_EQ(t->Decode(-1, kEnd), "<|end|>");
@@ -198,13 +182,13 @@ TEST(ByteLevelTest, EqualsTheReferenceOnRandomVocabularies) {
     }
     const TokenizerData data =
         Vocabulary(merges, static_cast<PreTokenizer>(round % kPreTokenizerCount));
-    const Loaded t(data);
+    const LoadedTokenizer t(data);
     for (int i = 0; i < 40; ++i) {
       const std::string text =
           i % 4 == 0 ? RandomBytes(random, 40) : RandomText(random, alphabet, 50);
       const Tokens tokens = t.Encode(text);
       ASSERT_EQ(tokens, Reference(merges, data, text)) << testing::PrintToString(text);
-      ASSERT_EQ(t.Decode(tokens), text);
+      ASSERT_EQ(Decode(t, tokens), text);
     }
   }
 }
@@ -215,7 +199,7 @@ TEST(ByteLevelTest, OneMegabyteOfOneLetterIsNotQuadratic) {
     const std::string twice = doubling.back().first + doubling.back().second;
     doubling.emplace_back(twice, twice);
   }
-  const Loaded t(Vocabulary(doubling));
+  const LoadedTokenizer t(Vocabulary(doubling));
   const auto begin = std::chrono::steady_clock::now();
   const Tokens tokens = t.Encode(std::string(1 << 20, 'a'));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -269,7 +253,7 @@ TEST(ByteLevelTest, RefusesWhatLacksSomething) {
             "tokenizer section: pieces: expected one for every byte, or unk_id, for a tokenizer of "
             "kind 3, found none for byte 0xAB");
   data.unk_id = 'u';
-  EXPECT_EQ(Loaded(data).Encode("a\xAB"), Tokens({'a', 'u'}));
+  EXPECT_EQ(LoadedTokenizer(data).Encode("a\xAB"), Tokens({'a', 'u'}));
 }
 
 // What a damaged file may hold must not hang or crash, nor give a token that is none.

@@ -16,6 +16,7 @@
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "models/tokenizer/llama2c_reference.h"
+#include "models/tokenizer/loaded_tokenizer.h"
 #include "models/tokenizer/sentence_piece_codec.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
@@ -46,25 +47,6 @@ void AddUserDefined(TokenizerData* data, const std::string& piece) {
   data->scores.push_back(0);
   data->piece_types.push_back(PieceType::kUserDefined);
 }
-
-class Loaded {
- public:
-  explicit Loaded(const TokenizerData& data)
-      : section_(SerializeTokenizer(data)),
-        tokenizer_(Tokenizer::Create(*ParseTokenizer(TestBytes(section_)))) {}
-  Loaded(const Loaded&) = delete;
-
-  const Tokenizer* operator->() const { return &*tokenizer_; }
-  Tokens Encode(std::string_view text, EncodeOptions options = {}) const {
-    Tokens tokens;
-    tokenizer_->Encode(text, options, &tokens);
-    return tokens;
-  }
-
- private:
-  std::string section_;
-  absl::StatusOr<Tokenizer> tokenizer_;
-};
 
 // The shortest correct loops: all pairs are looked at for each merge.
 Tokens Reference(const TokenizerData& data, std::string_view text) {
@@ -107,7 +89,7 @@ Tokens Reference(const TokenizerData& data, std::string_view text) {
 }
 
 TEST(SentencePieceTest, EncodesByHand) {
-  const Loaded t(Vocabulary(
+  const LoadedTokenizer t(Vocabulary(
       {{" ", -5}, {"a", -6}, {"b", -7}, {"ab", -1}, {"bb", -2}, {" ab", -3}, {"\xC3\xA9", -8}}));
   const TokenId space = 259, a = 260, b = 261, bb = 263, space_ab = 264, e_acute = 265;
   EXPECT_EQ(t.Encode(""), Tokens({}));
@@ -127,21 +109,21 @@ TEST(SentencePieceTest, EncodesByHand) {
 
 TEST(SentencePieceTest, TextIsNeverWhatOnlyNamesSomething) {
   // Every step of the way to "</s>" and "<0x41>" is a piece.
-  const Loaded t(Vocabulary({{" ", -9},
-                             {"<", -8},
-                             {"/", -8},
-                             {"s", -8},
-                             {">", -8},
-                             {"</", -1},
-                             {"</s", -1},
-                             {"0", -8},
-                             {"x", -8},
-                             {"4", -8},
-                             {"1", -8},
-                             {"<0", -1},
-                             {"<0x", -1},
-                             {"<0x4", -1},
-                             {"<0x41", -1}}));
+  const LoadedTokenizer t(Vocabulary({{" ", -9},
+                                      {"<", -8},
+                                      {"/", -8},
+                                      {"s", -8},
+                                      {">", -8},
+                                      {"</", -1},
+                                      {"</s", -1},
+                                      {"0", -8},
+                                      {"x", -8},
+                                      {"4", -8},
+                                      {"1", -8},
+                                      {"<0", -1},
+                                      {"<0x", -1},
+                                      {"<0x4", -1},
+                                      {"<0x41", -1}}));
   for (const TokenId token : t.Encode("</s><0x41>")) EXPECT_GE(token, 259);
 }
 
@@ -150,7 +132,7 @@ TEST(SentencePieceTest, UserDefinedPiecesAreTakenWhole) {
   AddUserDefined(&data, "<b>");
   AddUserDefined(&data, "<b>a");
   AddUserDefined(&data, "  ");
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   const TokenId space = 259, a = 260, b = 261, aa = 262, tag = 264, longer = 265, spaces = 266;
   EXPECT_EQ(t.Encode("aa<b>b"), Tokens({space, aa, tag, space, b})) << "as llama.cpp has it";
   EXPECT_EQ(t.Encode("<b>b", {.continues = true}), Tokens({tag, space, b}));
@@ -164,7 +146,7 @@ TEST(SentencePieceTest, UserDefinedPiecesAreTakenWhole) {
 TEST(SentencePieceTest, ControlTokensWhereAskedFor) {
   TokenizerData data = Vocabulary({{" ", -5}, {"a", -6}, {"aa", -1}});
   AddUserDefined(&data, "<b>");
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   const TokenId space = 259, a = 260, aa = 261, tag = 262;
   const EncodeOptions special = {.parse_special = true};
   EXPECT_EQ(t.Encode("</s>", special), Tokens({2}));
@@ -180,16 +162,16 @@ TEST(SentencePieceTest, ControlTokensWhereAskedFor) {
 TEST(SentencePieceTest, WithoutPrefixAndWithoutBytes) {
   TokenizerData data = Vocabulary({{" ", -5}, {"a", -6}});
   data.flags = 0;
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_EQ(t.Encode("a"), Tokens({260}));
   EXPECT_EQ(t.Encode("xa"), Tokens({0, 260})) << "unknown";
   EXPECT_EQ(t->Decode(1, 259), " ") << "no dummy prefix that could be dropped";
   data.unk_id = -1;
-  EXPECT_EQ(Loaded(data).Encode("xa"), Tokens({260}));
+  EXPECT_EQ(LoadedTokenizer(data).Encode("xa"), Tokens({260}));
 }
 
 TEST(SentencePieceTest, Decodes) {
-  const Loaded t(Vocabulary({{" ", 0}, {" a", 0}, {"a", 0}}));
+  const LoadedTokenizer t(Vocabulary({{" ", 0}, {" a", 0}, {"a", 0}}));
   for (int b = 0; b < 256; ++b) {
     EXPECT_EQ(t->Decode(5, b + 3), std::string(1, static_cast<char>(b)));
   }
@@ -219,7 +201,7 @@ TEST(SentencePieceTest, EqualsTheReferenceOnRandomVocabularies) {
     for (size_t i = 259; i < llama2c.pieces.size(); ++i)
       extra.emplace_back(llama2c.pieces[i], llama2c.scores[i]);
     const TokenizerData data = Vocabulary(extra);
-    const Loaded t(data);
+    const LoadedTokenizer t(data);
     for (int i = 0; i < 60; ++i) {
       const std::string texts[] = {RandomText(random, alphabet, 50), RandomBytes(random, 40),
                                    RandomCharacter(random) + RandomCharacter(random)};
@@ -233,7 +215,7 @@ TEST(SentencePieceTest, EqualsTheReferenceOnRandomVocabularies) {
 TEST(SentencePieceTest, OneMegabyteOfOneCharacterIsNotQuadratic) {
   std::vector<std::pair<std::string, float>> growing = {{" ", -1}};
   for (int n = 1; n <= 300; ++n) growing.emplace_back(std::string(static_cast<size_t>(n), 'a'), n);
-  const Loaded t(Vocabulary(growing));
+  const LoadedTokenizer t(Vocabulary(growing));
   const auto begin = std::chrono::steady_clock::now();
   const Tokens tokens = t.Encode(std::string(1 << 20, 'a'));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

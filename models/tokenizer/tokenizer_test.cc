@@ -16,34 +16,13 @@
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "models/tokenizer/llama2c_reference.h"
+#include "models/tokenizer/loaded_tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
 namespace {
 
 constexpr uint32_t kSeed = 20260103;
-
-// A section and the tokenizer over it.
-class Loaded {
- public:
-  explicit Loaded(const TokenizerData& data)
-      : section_(SerializeTokenizer(data)),
-        tokenizer_(Tokenizer::Create(*ParseTokenizer(TestBytes(section_)))) {}
-  Loaded(const Loaded&) = delete;
-
-  const Tokenizer& operator*() const { return *tokenizer_; }
-  const Tokenizer* operator->() const { return &*tokenizer_; }
-
-  std::vector<TokenId> Encode(std::string_view text, EncodeOptions options = {}) const {
-    std::vector<TokenId> tokens;
-    tokenizer_->Encode(text, options, &tokens);
-    return tokens;
-  }
-
- private:
-  std::string section_;
-  absl::StatusOr<Tokenizer> tokenizer_;
-};
 
 std::string DecodeAll(const Tokenizer& tokenizer, const std::vector<TokenId>& tokens) {
   std::string text;
@@ -52,7 +31,7 @@ std::string DecodeAll(const Tokenizer& tokenizer, const std::vector<TokenId>& to
 }
 
 // Encodes with BOS, compares with the reference, and decodes back.
-void CheckAgainstReference(const Loaded& tokenizer, const Llama2cReference& reference,
+void CheckAgainstReference(const LoadedTokenizer& tokenizer, const Llama2cReference& reference,
                            const std::string& text) {
   const std::vector<TokenId> tokens = tokenizer.Encode(text, {.bos = true, .eos = true});
   ASSERT_EQ(tokens, reference.Encode(text, true, true)) << testing::PrintToString(text);
@@ -60,7 +39,7 @@ void CheckAgainstReference(const Loaded& tokenizer, const Llama2cReference& refe
 }
 
 TEST(TokenizerTest, EncodesByHand) {
-  const Loaded t(Llama2cVocabulary(
+  const LoadedTokenizer t(Llama2cVocabulary(
       {{" ", -5}, {"a", -6}, {"b", -7}, {"ab", -1}, {"bb", -2}, {" ab", -3}, {"\xC3\xA9", -8}}));
   using Tokens = std::vector<TokenId>;
   const TokenId space = 259, a = 260, b = 261, bb = 263, space_ab = 264, e_acute = 265;
@@ -80,7 +59,7 @@ TEST(TokenizerTest, SpecialTokensWhereAskedFor) {
   TokenizerData data = Llama2cVocabulary({{" ", -5}, {"a", -6}, {"aa", -1}});
   using Tokens = std::vector<TokenId>;
   const TokenId space = 259, a = 260, aa = 261;
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   const EncodeOptions special = {.parse_special = true};
   EXPECT_EQ(t.Encode("<s>a</s>aa<unk>", special), Tokens({1, space, a, 2, space, aa, 0}));
   EXPECT_EQ(t.Encode("a<s>", {.bos = true, .eos = true, .continues = true, .parse_special = true}),
@@ -93,7 +72,7 @@ TEST(TokenizerTest, SpecialTokensWhereAskedFor) {
   data.pieces.insert(data.pieces.end(), {"a<", "<s>b", "<s>bcd", "<s>b", ""});
   data.scores.resize(data.pieces.size());
   for (uint32_t id = 262; id < data.pieces.size(); ++id) data.added_tokens.push_back({id, 0});
-  const Loaded added(data);
+  const LoadedTokenizer added(data);
   EXPECT_EQ(added.Encode("<s>b<s>bcd<s>"), Tokens({263, 264, space, '<' + 3, 's' + 3, '>' + 3}));
   EXPECT_EQ(added.Encode("<s>bcd<s>bc", special), Tokens({264, 263, space, 'c' + 3}));
   EXPECT_EQ(added.Encode("a<s>b", special), Tokens({262, space, 's' + 3, '>' + 3, 'b' + 3}));
@@ -107,7 +86,7 @@ TEST(TokenizerTest, FindingSpecialTokensTakesLinearTime) {
     data.pieces.push_back(absl::StrCat("<<<unused", i, ">"));
     data.scores.push_back(0);
   }
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   std::string text(1 << 18, '<');
   text += "<<<unused4999>";
   const auto begin = std::chrono::steady_clock::now();
@@ -120,7 +99,7 @@ TEST(TokenizerTest, FindingSpecialTokensTakesLinearTime) {
 }
 
 TEST(TokenizerTest, AppendsToTokensThatAreThere) {
-  const Loaded t(Llama2cVocabulary({{" ", -5}, {"a", -6}, {"aa", -1}}));
+  const LoadedTokenizer t(Llama2cVocabulary({{" ", -5}, {"a", -6}, {"aa", -1}}));
   std::vector<TokenId> tokens = {260};
   t->Encode("a", {}, &tokens);
   EXPECT_EQ(tokens, std::vector<TokenId>({260, 259, 260}));
@@ -141,7 +120,7 @@ TEST(TokenizerTest, EqualsTheReferenceOnRandomVocabularies) {
   for (int round = 0; round < 140; ++round) {
     const std::vector<std::string>& alphabet = alphabets[round % alphabets.size()];
     const TokenizerData data = RandomVocabulary(random, alphabet, 4 << (round % 5), 1 + round % 6);
-    const Loaded tokenizer(data);
+    const LoadedTokenizer tokenizer(data);
     const Llama2cReference reference(data);
     for (int i = 0; i < 60; ++i) {
       CheckAgainstReference(tokenizer, reference, RandomText(random, alphabet, 50));
@@ -162,7 +141,7 @@ TEST(TokenizerTest, EqualsTheReferenceWithoutRoomForBytes) {
   data.eos_id = 2;
   data.pieces = {"<unk>", "<s>", "</s>", " ", "a", "b", "ab", "<unk>a"};
   data.scores = {0, 0, 0, -1, -2, -3, -4, -5};
-  const Loaded tokenizer(data);
+  const LoadedTokenizer tokenizer(data);
   const Llama2cReference reference(data);
   std::mt19937 random(kSeed);
   for (int i = 0; i < 2000; ++i) {
@@ -177,7 +156,7 @@ TEST(TokenizerTest, DecodesWhatItEncoded) {
   std::mt19937 random(kSeed);
   // Without spaces at the front, and without merges that name byte pieces, decoding gives the text
   // back.
-  const Loaded tokenizer(Llama2cVocabulary(
+  const LoadedTokenizer tokenizer(Llama2cVocabulary(
       {{" ", -9}, {"a", -8}, {"b", -7}, {"ab", -1}, {" a", -2}, {"ba", -3}, {"bab", -4}}));
   for (int i = 0; i < 3000; ++i) {
     const std::string text =
@@ -188,7 +167,7 @@ TEST(TokenizerTest, DecodesWhatItEncoded) {
 
 TEST(TokenizerTest, DecodesEveryToken) {
   const TokenizerData data = Llama2cVocabulary({{" ", 0}, {" a", 0}, {"a", 0}, {"", 0}});
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_EQ(t->vocab_size(), 263u);
   for (int b = 0; b < 256; ++b) {
     EXPECT_EQ(t->Decode(5, b + 3), std::string(1, static_cast<char>(b)));
@@ -210,7 +189,7 @@ TEST(TokenizerTest, DecodesEveryToken) {
 TEST(TokenizerTest, WithoutBosNothingIsStripped) {
   TokenizerData data = Llama2cVocabulary({{" a", 0}});
   data.bos_id = -1;
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_EQ(t->Decode(-1, 259), " a");
   EXPECT_EQ(t->Decode(1, 259), " a");
   EXPECT_EQ(t.Encode("", {.bos = true}), std::vector<TokenId>({}));
@@ -228,7 +207,7 @@ TEST(TokenizerTest, OddBytePiecesDecodeAsScanfDoes) {
       {"<0x 4>", 0},  {"<0x0a>", 0}, {" <0x41>", 0}};
   for (int i = 0; i < 4000; ++i) extra.emplace_back("<0x" + RandomText(random, alphabet, 5), 0.0f);
   const TokenizerData data = Llama2cVocabulary(extra);
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   for (size_t i = 259; i < data.pieces.size(); ++i) {
     for (const TokenId previous : {1, 5}) {
       std::string expected = data.pieces[i];
@@ -244,7 +223,7 @@ TEST(TokenizerTest, OddBytePiecesDecodeAsScanfDoes) {
 
 TEST(TokenizerTest, KnowsEndTokensAndDefaults) {
   TokenizerData data = Llama2cVocabulary({});
-  const Loaded t(data);
+  const LoadedTokenizer t(data);
   EXPECT_TRUE(t->IsEnd(1));
   EXPECT_TRUE(t->IsEnd(2));
   EXPECT_FALSE(t->IsEnd(0));
@@ -288,7 +267,7 @@ TEST(TokenizerTest, OneMegabyteOfOneCharacterIsNotQuadratic) {
   for (int n = 1; n <= 300; ++n) growing.emplace_back(std::string(n, 'a'), 1.0f * n);
   const std::string text(1 << 20, 'a');
   for (const auto& pieces : {doubling, growing}) {
-    const Loaded tokenizer(Llama2cVocabulary(pieces));
+    const LoadedTokenizer tokenizer(Llama2cVocabulary(pieces));
     const auto begin = std::chrono::steady_clock::now();
     const std::vector<TokenId> tokens = tokenizer.Encode(text, {.bos = true});
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
