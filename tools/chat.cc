@@ -36,24 +36,18 @@
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
+#include "tools/run_options.h"
 #include "tools/sampling_options.h"
-#include "tools/tuned_model.h"
 #include "tools/units.h"
 
 namespace tvl {
 namespace {
 
 struct Options {
-  std::string model;
+  RunOptions run;
   std::string system;
   std::string chat_template;
   uint64_t max_tokens = 0;
-  uint64_t threads = 0;
-  bool pin = false;
-  MemoryOptions memory;
-  uint64_t prefill_chunk = SessionOptions().prefill_chunk;
-  uint64_t context = 0;
-  KvType kv_type = SessionOptions().kv_type;
   SamplingOptions sampling;
   bool stats = false;
 };
@@ -88,12 +82,8 @@ std::string Describe(const ChatTurn& turn, const ChatAnswer& answer) {
   std::string text = absl::StrCat("prompt ", FormatTokens(stats.prompt_tokens), ", ", turn.kept,
                                   " kept, ", FormatSeconds(stats.prefill_seconds), "; answer ",
                                   FormatTokens(stats.new_tokens));
-  double seconds = 0;
-  for (const float s : stats.step_seconds) seconds += s;
-  if (seconds > 0) {
-    absl::StrAppendFormat(&text, ", %.1f tokens/s",
-                          static_cast<double>(stats.step_seconds.size()) / seconds);
-  }
+  if (const double rate = stats.decode_rate(); rate > 0)
+    absl::StrAppendFormat(&text, ", %.1f tokens/s", rate);
   return text;
 }
 
@@ -244,7 +234,7 @@ class Chat {
 
   absl::Status Save(const std::string& path) {
     if (path.empty()) return absl::InvalidArgumentError("/save: expected the name of a file");
-    if (!options_.model.empty() && SameFile(path, options_.model)) {
+    if (!options_.run.model.empty() && SameFile(path, options_.run.model)) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": the conversation would replace the model"));
     }
@@ -334,13 +324,8 @@ absl::StatusOr<ChatTemplate> ChooseTemplate(const Options& options, const TvlRea
 
 absl::Status Run(const Options& options) {
   std::string why;
-  auto engine = OpenTunedModel(options.model,
-                               {.threads = options.threads,
-                                .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
-                                .memory = options.memory},
-                               &why);
+  auto engine = OpenTunedModel(options.run, /*trace_events=*/0, &why);
   if (!engine.ok()) return engine.status();
-  if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   const TvlReader& reader = (*engine)->reader();
   const absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer(reader);
   if (!tokenizer.ok()) return tokenizer.status();
@@ -352,10 +337,8 @@ absl::Status Run(const Options& options) {
                       ": the model's vocabulary has no token ", std::string(ChatEndMarker(*family)),
                       ", with which an answer ends; it may not know this template"));
   }
-  if (absl::Status s = CheckContext(options.context, reader); !s.ok()) return s;
-  auto session = (*engine)->NewSession({.context = options.context,
-                                        .prefill_chunk = options.prefill_chunk,
-                                        .kv_type = options.kv_type});
+  if (absl::Status s = CheckContext(options.run.context, reader); !s.ok()) return s;
+  auto session = (*engine)->NewSession(options.run.session());
   if (!session.ok()) return session.status();
   ChatOptions chat_options = {.family = *family, .sampling = options.sampling};
   if (options.max_tokens > 0) chat_options.max_tokens = options.max_tokens;
@@ -388,7 +371,7 @@ void AddChat(CLI::App& app, Action* action) {
       "  tvl chat -m tinyllama-1.1b-chat.Q4_0.gguf --system \"Answer in one sentence.\" --stats\n"
       "  echo \"What is a cache line?\" | tvl chat -m tinyllama-1.1b-chat.Q4_0.gguf\n"
       "  tvl chat        the model inside this program goes on with your stories");
-  AddModel(*sub, &options->model);
+  AddModel(*sub, &options->run.model);
   sub->add_option("--system", options->system, "What the model is to be told first")
       ->type_name("TEXT");
   sub->add_option_function<std::string>(
@@ -406,14 +389,9 @@ void AddChat(CLI::App& app, Action* action) {
       ->type_name("NAME");
   AddCount(*sub, "-n,--max-tokens", 1, kMaxPositions, &options->max_tokens,
            "Tokens of an answer at most (default: until the model ends it)");
-  AddThreads(*sub, &options->threads);
-  AddPin(*sub, &options->pin);
-  AddMemory(*sub, &options->memory);
+  AddEngineOptions(*sub, &options->run);
   AddSampling(*sub, &options->sampling);
-  AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
-           "Positions to make room for (default: the model's)");
-  AddPrefillChunk(*sub, &options->prefill_chunk);
-  AddKvType(*sub, &options->kv_type);
+  AddSessionOptions(*sub, &options->run);
   sub->add_flag("--stats", options->stats, "After each answer, say on standard error what it took");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }

@@ -23,24 +23,18 @@
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/percentile.h"
+#include "tools/run_options.h"
 #include "tools/sampling_options.h"
 #include "tools/text_input.h"
-#include "tools/tuned_model.h"
 #include "tools/units.h"
 
 namespace tvl {
 namespace {
 
 struct Options {
-  std::string model;
+  RunOptions run;
   std::string prompt;
   uint64_t max_tokens = 256;
-  uint64_t threads = 0;
-  bool pin = false;
-  MemoryOptions memory;
-  uint64_t prefill_chunk = SessionOptions().prefill_chunk;
-  uint64_t context = 0;
-  KvType kv_type = SessionOptions().kv_type;
   SamplingOptions sampling;
   bool stats = false;
   std::string trace;
@@ -61,10 +55,7 @@ absl::StatusOr<std::string> ReadPrompt() {
 void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
                 const SamplingOptions& sampling, double load_seconds,
                 const GenerationStats& stats) {
-  double decode_seconds = 0;
-  for (const float s : stats.step_seconds) decode_seconds += s;
   const size_t steps = stats.step_seconds.size();
-  const double decode_rate = steps == 0 ? 0 : static_cast<double>(steps) / decode_seconds;
   const auto row = [](const char* name, const std::string& value) {
     PrintNote(absl::StrFormat("%-16s %s\n", name, value));
   };
@@ -82,19 +73,20 @@ void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
   row("first token", FormatSeconds(stats.first_token_seconds));
   if (steps == 0) return;
   row("decode", absl::StrFormat("%s in %s, %.1f tokens/s", FormatTokens(steps),
-                                FormatSeconds(decode_seconds), decode_rate));
+                                FormatSeconds(stats.decode_seconds()), stats.decode_rate()));
   row("per token",
       absl::StrFormat("p50 %.3f ms, p99 %.3f ms", Percentile(stats.step_seconds, 0.5) * 1e3,
                       Percentile(stats.step_seconds, 0.99) * 1e3));
   row("weights read",
-      absl::StrFormat("%s per token, %.2f GB/s", FormatBytes(engine.reader().BytesPerToken()),
-                      static_cast<double>(engine.reader().BytesPerToken()) * decode_rate / 1e9));
+      absl::StrFormat(
+          "%s per token, %.2f GB/s", FormatBytes(engine.reader().BytesPerToken()),
+          static_cast<double>(engine.reader().BytesPerToken()) * stats.decode_rate() / 1e9));
 }
 
 // The session that --session names, if the file is there. Says early if it could not be written.
 absl::StatusOr<std::optional<SessionFile>> FindSession(const Options& options) {
   if (options.session.empty()) return std::nullopt;
-  if (!options.model.empty() && SameFile(options.session, options.model)) {
+  if (!options.run.model.empty() && SameFile(options.session, options.run.model)) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.session, ": the session would replace the model"));
   }
@@ -134,7 +126,7 @@ absl::Status Run(const Options& options) {
   // Before it is too late to say that it cannot be written.
   std::optional<AtomicFile> trace_file;
   if (!options.trace.empty()) {
-    if (!options.model.empty() && SameFile(options.trace, options.model)) {
+    if (!options.run.model.empty() && SameFile(options.trace, options.run.model)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.trace, ": the trace would replace the model"));
     }
@@ -150,14 +142,8 @@ absl::Status Run(const Options& options) {
   if (!saved.ok()) return saved.status();
   const Stopwatch loading;
   std::string why;
-  auto engine = OpenTunedModel(options.model,
-                               {.threads = options.threads,
-                                .pinning = options.pin ? Pinning::kOn : Pinning::kOff,
-                                .memory = options.memory,
-                                .trace_events = options.trace.empty() ? 0 : kTraceEvents},
-                               &why);
+  auto engine = OpenTunedModel(options.run, options.trace.empty() ? 0 : kTraceEvents, &why);
   if (!engine.ok()) return engine.status();
-  if (options.pin && !(*engine)->pinned()) PrintNote(kCannotPin);
   if (const uint64_t copied = (*engine)->memory().copied_bytes(); copied > 0) {
     PrintNote(absl::StrCat("tvl: copied the model's ", FormatBytes(copied), " into memory, ",
                            FormatBytes((*engine)->memory().huge_page_bytes()),
@@ -165,11 +151,10 @@ absl::Status Run(const Options& options) {
   }
   absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
   if (!tokenizer.ok()) return tokenizer.status();
-  if (absl::Status s = CheckContext(options.context, (*engine)->reader()); !s.ok()) return s;
-  auto session = (*engine)->NewSession(
-      {.context = options.context,
-       .prefill_chunk = options.prefill_chunk,
-       .kv_type = *saved && !options.kv_type_given ? (*saved)->kv_type() : options.kv_type});
+  if (absl::Status s = CheckContext(options.run.context, (*engine)->reader()); !s.ok()) return s;
+  SessionOptions session_options = options.run.session();
+  if (*saved && !options.kv_type_given) session_options.kv_type = (*saved)->kv_type();
+  auto session = (*engine)->NewSession(session_options);
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
@@ -259,20 +244,15 @@ void AddGenerate(CLI::App& app, Action* action) {
       "  tvl generate --temperature 0.8 --top-k 40 --top-p 0.95 --seed 7\n"
       "  echo \"One day, a dog\" | tvl generate -m stories15M.tvl -p - --temperature 0.9 --seed "
       "42");
-  AddModel(*sub, &options->model);
+  AddModel(*sub, &options->run.model);
   sub->add_option("-p,--prompt", options->prompt,
                   "Text to go on from; - reads standard input (default: none)")
       ->type_name("TEXT");
   AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
            "New tokens to write at most (default: 256)");
-  AddThreads(*sub, &options->threads);
-  AddPin(*sub, &options->pin);
-  AddMemory(*sub, &options->memory);
+  AddEngineOptions(*sub, &options->run);
   AddSampling(*sub, &options->sampling);
-  AddCount(*sub, "--context", 1, kMaxPositions, &options->context,
-           "Positions to make room for (default: the model's)");
-  AddPrefillChunk(*sub, &options->prefill_chunk);
-  AddKvType(*sub, &options->kv_type, ", or as the session has them");
+  AddSessionOptions(*sub, &options->run, ", or as the session has them");
   AddFileName(*sub, "--session", &options->session,
               "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");

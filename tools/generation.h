@@ -37,6 +37,17 @@ struct GenerationStats {
   std::vector<float> step_seconds;  // of each token after the first: step, sampling and sink
   // The last new token, if the session has not run it: what is written last need not be read.
   std::optional<TokenId> not_run;
+
+  // Of all steps.
+  double decode_seconds() const {
+    double seconds = 0;
+    for (const float s : step_seconds) seconds += s;
+    return seconds;
+  }
+  // 0 if there were none.
+  double decode_rate() const {
+    return step_seconds.empty() ? 0 : static_cast<double>(step_seconds.size()) / decode_seconds();
+  }
 };
 
 // Runs `prompt` through `session`, then samples up to `max_tokens` new tokens and hands the text of
