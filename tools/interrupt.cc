@@ -76,8 +76,7 @@ void RestoreTerminal() {
   if (g_terminal_kept == 0) return;
   signal(SIGTTOU, SIG_IGN);  // which would stop a program in the background here
   tcsetattr(STDIN_FILENO, TCSANOW, &g_terminal);
-  constexpr char kLeavePastes[] = "\x1b[?2004l";  // a line editor has the terminal mark them
-  if (write(STDOUT_FILENO, kLeavePastes, sizeof(kLeavePastes) - 1) < 0) return;
+  if (write(STDOUT_FILENO, kLeavePastes.data(), kLeavePastes.size()) < 0) return;
 }
 
 absl::Status InterruptedBy(int signal) {

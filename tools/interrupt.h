@@ -2,6 +2,8 @@
 #ifndef TVL_TOOLS_INTERRUPT_H_
 #define TVL_TOOLS_INTERRUPT_H_
 
+#include <string_view>
+
 #include "absl/status/status.h"
 
 namespace tvl {
@@ -40,6 +42,8 @@ class InterruptGuard {
 void KeepTerminal();
 // Sets the terminal as it was then, if it was kept. Safe in a signal handler.
 void RestoreTerminal();
+// Tells a terminal that was asked to mark what is pasted to do so no longer.
+inline constexpr std::string_view kLeavePastes = "\x1b[?2004l";
 
 // Notes `signal` as if it had come; Cancelled. For a closed pipe, which ends a program as SIGPIPE
 // would, but not in the middle of things.

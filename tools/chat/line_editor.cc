@@ -62,9 +62,8 @@ bool WaitForInput() {
   return false;
 }
 
-// With it terminals put kPasteBegin and kPasteEnd around what is pasted.
+// With it, until kLeavePastes, terminals put kPasteBegin and kPasteEnd around what is pasted.
 constexpr std::string_view kMarkPastes = "\x1b[?2004h";
-constexpr std::string_view kLeavePastes = "\x1b[?2004l";
 constexpr char kPasteBegin[] = "\x1b[200~";
 constexpr std::string_view kPasteEnd = "\x1b[201~";
 
