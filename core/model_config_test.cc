@@ -104,11 +104,11 @@ TEST(ModelConfigTest, NamesEveryNumberOutOfRange) {
 }
 
 TEST(ModelConfigTest, NamesTheArchitectures) {
-  for (const uint32_t unknown : {0u, 5u, 0xffffffffu}) {
+  for (const uint32_t unknown : {0u, 6u, 0xffffffffu}) {
     EXPECT_THAT(
         ErrorAfter([&](ModelConfig& c) { c.architecture = static_cast<Architecture>(unknown); }),
         HasSubstr("config field architecture: expected one of 1 (llama), 2 (mistral), 3 (qwen2), 4 "
-                  "(qwen3), found "));
+                  "(qwen3), 5 (llama_bias), found "));
   }
 }
 

@@ -22,6 +22,10 @@ struct LayerView {
   std::span<const float> bv = {};      // (n_kv_heads * head_dim)
   std::span<const float> q_norm = {};  // (head_dim), of every query head
   std::span<const float> k_norm = {};  // (head_dim), of every key head
+  std::span<const float> bo = {};      // (dim)
+  std::span<const float> b1 = {};      // (hidden_dim)
+  std::span<const float> b3 = {};      // (hidden_dim)
+  std::span<const float> b2 = {};      // (dim)
   TileMatrix wq;                       // (n_heads * head_dim, dim)
   TileMatrix wk;                       // (n_kv_heads * head_dim, dim)
   TileMatrix wv;                       // (n_kv_heads * head_dim, dim)

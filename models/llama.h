@@ -225,17 +225,24 @@ class Llama {
       });
     }
 
-    void AddBias(const Product& p, PanelRange panels) {
-      const size_t first = panels.begin * kPanelRows;
-      const size_t rows = std::min<size_t>(panels.end * kPanelRows, p.w.rows) - first;
-      for (size_t t = 0; t < tokens.size(); ++t)
-        K::Add(p.bias.data() + first, rows, p.y.Row(t) + first);
+    // For this thread's share of the products.
+    template <size_t N>
+    void AddBiases(const Product (&group)[N]) {
+      ForShare(group, [&](const Product& p, PanelRange panels) {
+        const size_t first = panels.begin * kPanelRows;
+        const size_t rows = std::min<size_t>(panels.end * kPanelRows, p.w.rows) - first;
+        for (size_t t = 0; t < tokens.size(); ++t)
+          K::Add(p.bias.data() + first, rows, p.y.Row(t) + first);
+      });
     }
 
-    // x += w * y, each thread for the rows that it multiplies.
-    void AddToResidual(const TileMatrix& w, const Activations& y, TraceOp op) {
+    // x += w * y + bias, each thread for the rows that it multiplies.
+    void AddToResidual(const TileMatrix& w, std::span<const float> bias, const Activations& y,
+                       TraceOp op) {
       const TraceScope traced = Traced(op);
-      Multiply<1>({{w, s.delta}}, y, tokens.size());
+      const Product group[] = {{w, s.delta, bias}};
+      Multiply(group, y, tokens.size());
+      if constexpr (A.output_bias) AddBiases(group);
       const auto [begin, end] = worker.Share(Units(w));
       const size_t first = std::min<size_t>(begin * kUnitRows, w.rows);
       const size_t rows = std::min<size_t>(end * kUnitRows, w.rows) - first;
@@ -249,14 +256,12 @@ class Llama {
         const TraceScope traced = Traced(TraceOp::kQkv);
         const Product group[] = {{w.wq, s.q, w.bq}, {w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}};
         Multiply(group, xn, tokens.size());
-        if constexpr (A.qkv_bias) {
-          ForShare(group, [&](const Product& p, PanelRange panels) { AddBias(p, panels); });
-        }
+        if constexpr (A.qkv_bias) AddBiases(group);
       }
       worker.Sync();
       AppendAndAttend(layer, w);
       worker.Sync();
-      AddToResidual(w.wo, Attended(w.wo), TraceOp::kWo);
+      AddToResidual(w.wo, w.bo, Attended(w.wo), TraceOp::kWo);
       worker.Sync();
     }
 
@@ -358,7 +363,7 @@ class Llama {
       const Activations xn = Normed(w.ffn_norm, WantedBy(w.w13.first));
       GateUp(w, xn);
       worker.Sync();
-      AddToResidual(w.w2, Gated(), TraceOp::kW2);
+      AddToResidual(w.w2, w.b2, Gated(), TraceOp::kW2);
       worker.Sync();
     }
 
@@ -369,26 +374,38 @@ class Llama {
       for (size_t unit = begin; unit < end; ++unit) {
         const TileMatrix g = UnitOf(gate, unit), u = UnitOf(w.w13.second, unit);
         if (decoding()) {
-          GateUnit(unit, g, u, IsQuantized(w.w2.type), xn);
+          GateUnit(w, unit, g, u, xn);
         } else {
-          GateUnitOfChunk(unit, g, u, IsQuantized(w.w2.type), xn);
+          GateUnitOfChunk(w, unit, g, u, xn);
         }
       }
     }
 
-    void GateUnit(size_t unit, const TileMatrix& g, const TileMatrix& u, bool quantized,
+    // The biases of a unit of gate and of up, where there are any.
+    static void AddGateBiases(const LayerView& w, size_t unit, size_t rows, float* gate,
+                              float* up) {
+      if constexpr (A.output_bias) {
+        K::Add(w.b1.data() + unit * kUnitRows, rows, gate);
+        K::Add(w.b3.data() + unit * kUnitRows, rows, up);
+      }
+    }
+
+    void GateUnit(const LayerView& w, size_t unit, const TileMatrix& g, const TileMatrix& u,
                   const Activations& xn) {
       float* gate = s.gate.data + unit * kUnitRows;
       float* up = s.up.data + unit * kUnitRows;
       Gemv<K>(g, {0, g.panels()}, xn, gate);
       Gemv<K>(u, {0, u.panels()}, xn, up);
+      AddGateBiases(w, unit, g.rows, gate, up);
       K::SwiGlu(gate, up, g.rows, gate);
       // A unit's rows are a block of w2's inputs.
-      if (quantized) K::QuantizeActivations(gate, g.rows, s.gate_quants.FromBlock(unit));
+      if (IsQuantized(w.w2.type))
+        K::QuantizeActivations(gate, g.rows, s.gate_quants.FromBlock(unit));
     }
 
-    void GateUnitOfChunk(size_t unit, const TileMatrix& g, const TileMatrix& u, bool quantized,
+    void GateUnitOfChunk(const LayerView& w, size_t unit, const TileMatrix& g, const TileMatrix& u,
                          const Activations& xn) {
+      const bool quantized = IsQuantized(w.w2.type);
       const size_t lane_row = worker.index() * s.shape().max_tokens;
       float* gates = s.gate_units.Row(lane_row);
       float* ups = s.up_units.Row(lane_row);
@@ -396,7 +413,9 @@ class Llama {
       Gemm<K>(u, {0, u.panels()}, xn, tokens.size(), ups, kUnitRows);
       for (size_t t = 0; t < tokens.size(); ++t) {
         float* gate = gates + t * kUnitRows;
-        K::SwiGlu(gate, ups + t * kUnitRows, g.rows, gate);
+        float* up = ups + t * kUnitRows;
+        AddGateBiases(w, unit, g.rows, gate, up);
+        K::SwiGlu(gate, up, g.rows, gate);
         if (quantized) QuantizeIntoBatches<K>(gate, g.rows, unit, t, s.gate_quant_batches);
       }
       if (quantized) return;

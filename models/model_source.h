@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/model_config.h"
@@ -63,10 +64,14 @@ struct MatrixSource {
 
 struct LayerSource {
   const float* attention_norm = nullptr;  // (dim)
-  // Where the architecture has them (core/model_view.h), with RoPE's pairs as the file has them.
+  // Where the architecture has them (core/model_view.h), in the order of the .tvl file's rows.
   const float* bq = nullptr;
   const float* bk = nullptr;
   const float* bv = nullptr;
+  const float* bo = nullptr;
+  const float* b1 = nullptr;
+  const float* b2 = nullptr;
+  const float* b3 = nullptr;
   const float* q_norm = nullptr;
   const float* k_norm = nullptr;
   MatrixSource wq, wk, wv, wo;
@@ -86,6 +91,8 @@ struct ModelSource {
   // What the vectors above point to where the source has them in another type than f32. Moving the
   // model moves no number.
   std::vector<std::vector<float>> decoded_vectors;
+  // What of the source was left out, or read in one of several ways, in sentences for the report.
+  std::vector<std::string> notes;
 };
 
 }  // namespace tvl

@@ -40,6 +40,7 @@ const TestShape kShapes[] = {
     {.architecture = Architecture::kMistral, .sliding_window = 12},
     {.architecture = Architecture::kQwen2},
     {.architecture = Architecture::kQwen3},
+    {.architecture = Architecture::kLlamaBias},
     {.dim = 64,
      .hidden_dim = 172,
      .n_layers = 1,
@@ -187,12 +188,18 @@ std::vector<Expected> ExpectedTensors(const ModelSource& m) {
     const LayerSource& l = m.layers[i];
     const std::string layer = absl::StrCat("layers.", i, ".");
     all.push_back({layer + "attention_norm", l.attention_norm, dim, nullptr, nullptr});
-    if (m.config.architecture == Architecture::kQwen2) {
+    if (m.config.traits().qkv_bias) {
       all.push_back({layer + "bq", l.bq, m.config.q_dim(), nullptr, nullptr});
       all.push_back({layer + "bk", l.bk, m.config.kv_dim(), nullptr, nullptr});
       all.push_back({layer + "bv", l.bv, m.config.kv_dim(), nullptr, nullptr});
     }
-    if (m.config.architecture == Architecture::kQwen3) {
+    if (m.config.traits().output_bias) {
+      all.push_back({layer + "bo", l.bo, dim, nullptr, nullptr});
+      all.push_back({layer + "b1", l.b1, m.config.hidden_dim, nullptr, nullptr});
+      all.push_back({layer + "b3", l.b3, m.config.hidden_dim, nullptr, nullptr});
+      all.push_back({layer + "b2", l.b2, dim, nullptr, nullptr});
+    }
+    if (m.config.traits().qk_norm) {
       all.push_back({layer + "q_norm", l.q_norm, m.config.head_dim, nullptr, nullptr});
       all.push_back({layer + "k_norm", l.k_norm, m.config.head_dim, nullptr, nullptr});
     }

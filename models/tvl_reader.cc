@@ -359,7 +359,7 @@ absl::Status TvlReader::BindPair(absl::string_view tensor, uint64_t rows, uint64
   return absl::OkStatus();
 }
 
-absl::Status TvlReader::BindAttentionVectors(size_t index, LayerView* layer) {
+absl::Status TvlReader::BindOptionalVectors(size_t index, LayerView* layer) {
   const ModelConfig& c = config_;
   const ArchitectureTraits& traits = c.traits();
   const struct {
@@ -370,6 +370,10 @@ absl::Status TvlReader::BindAttentionVectors(size_t index, LayerView* layer) {
   } vectors[] = {{traits.qkv_bias, "bq", c.q_dim(), &layer->bq},
                  {traits.qkv_bias, "bk", c.kv_dim(), &layer->bk},
                  {traits.qkv_bias, "bv", c.kv_dim(), &layer->bv},
+                 {traits.output_bias, "bo", c.dim, &layer->bo},
+                 {traits.output_bias, "b1", c.hidden_dim, &layer->b1},
+                 {traits.output_bias, "b3", c.hidden_dim, &layer->b3},
+                 {traits.output_bias, "b2", c.dim, &layer->b2},
                  {traits.qk_norm, "q_norm", c.head_dim, &layer->q_norm},
                  {traits.qk_norm, "k_norm", c.head_dim, &layer->k_norm}};
   for (const auto& v : vectors) {
@@ -385,7 +389,7 @@ absl::Status TvlReader::BindLayer(size_t index, LayerView* layer) {
   const auto name = [&](absl::string_view tensor) { return LayerTensor(index, tensor); };
   if (absl::Status s = BindVector(name("attention_norm"), c.dim, &layer->attention_norm); !s.ok())
     return s;
-  if (absl::Status s = BindAttentionVectors(index, layer); !s.ok()) return s;
+  if (absl::Status s = BindOptionalVectors(index, layer); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wq"), c.q_dim(), c.dim, &layer->wq); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wk"), c.kv_dim(), c.dim, &layer->wk); !s.ok()) return s;
   if (absl::Status s = BindMatrix(name("wv"), c.kv_dim(), c.dim, &layer->wv); !s.ok()) return s;

@@ -122,7 +122,7 @@ class TvlReader {
   absl::Status ParseTokenizerSection();
   absl::Status BindWeights();
   absl::Status BindLayer(size_t index, LayerView* layer);
-  absl::Status BindAttentionVectors(size_t index, LayerView* layer);
+  absl::Status BindOptionalVectors(size_t index, LayerView* layer);
   absl::StatusOr<const TensorInfo*> Find(absl::string_view tensor, uint64_t rows, uint64_t cols);
   absl::Status BindVector(absl::string_view tensor, uint64_t cols, std::span<const float>* out);
   absl::Status BindMatrix(absl::string_view tensor, uint64_t rows, uint64_t cols, TileMatrix* out);

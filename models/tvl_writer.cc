@@ -56,6 +56,12 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
       vector(prefix + "bk", layer.bk, c.kv_dim());
       vector(prefix + "bv", layer.bv, c.kv_dim());
     }
+    if (c.traits().output_bias) {
+      vector(prefix + "bo", layer.bo, c.dim);
+      vector(prefix + "b1", layer.b1, c.hidden_dim);
+      vector(prefix + "b3", layer.b3, c.hidden_dim);
+      vector(prefix + "b2", layer.b2, c.dim);
+    }
     if (c.traits().qk_norm) {
       vector(prefix + "q_norm", layer.q_norm, c.head_dim);
       vector(prefix + "k_norm", layer.k_norm, c.head_dim);

@@ -78,6 +78,12 @@ std::string FatesText(const std::vector<MatrixFate>& fates) {
   return text;
 }
 
+std::string NotesText(const std::vector<std::string>& notes) {
+  std::string text;
+  for (const std::string& note : notes) absl::StrAppend(&text, "  note: ", Printable(note), "\n");
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<Conversion> Conversion::Open(const ConversionOptions& options) {
@@ -187,7 +193,7 @@ absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
                       RecipeText(types_, model_.config.tied_classifier),
                       absl::StrFormat("; %.4g bits per weight", summary.bits_per_weight),
                       gguf_ ? "" : QuantsText(summary), ") in ", FormatSeconds(watch.seconds()),
-                      "\n", FatesText(fates));
+                      "\n", FatesText(fates), NotesText(model_.notes));
 }
 
 }  // namespace tvl

@@ -1,5 +1,6 @@
 #include "models/import/gguf.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -7,125 +8,147 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/model_config.h"
 #include "models/import/gguf_config.h"
-#include "models/import/gguf_dequantize.h"
+#include "models/import/gguf_tensors.h"
 
 namespace tvl {
 namespace {
 
-MatrixSource MakeMatrix(const GgufTensor& tensor) {
-  const GgufTypeInfo& info = *tensor.type;
-  const std::byte* data = tensor.data.data();
-  MatrixSource m = {.rows = static_cast<uint32_t>(tensor.rows()),
-                    .cols = static_cast<uint32_t>(tensor.cols()),
-                    .source_type = info.name,
-                    .kept_as = info.kept_as};
-  if (info.type == GgufTensorType::kF32) {
-    m.data = reinterpret_cast<const float*>(data);
-    return m;
+// Where the matrices of a layer are, and without ".weight" and ".bias".
+struct LayerNames {
+  GgufRows q, k, v, o, gate, up, down;
+};
+
+LayerNames NamesOf(const GgufTensorTaker& take, const GgufFile& file, const ModelConfig& c,
+                   size_t layer) {
+  const std::string at = absl::StrCat("blk.", layer, ".");
+  const uint32_t q = c.q_dim(), kv = c.kv_dim(), hidden = c.hidden_dim;
+  LayerNames names = {.q = {at + "attn_q", q},
+                      .k = {at + "attn_k", kv},
+                      .v = {at + "attn_v", kv},
+                      .o = {at + "attn_output", c.dim},
+                      .gate = {at + "ffn_gate", hidden},
+                      .up = {at + "ffn_up", hidden},
+                      .down = {at + "ffn_down", c.dim}};
+  // Queries, keys and values, one below the other (convert_hf_to_gguf.py --fuse-qkv).
+  if (const std::string qkv = at + "attn_qkv"; take.Has(qkv + ".weight")) {
+    names.q = {qkv, q, 0, q + 2 * kv};
+    names.k = {qkv, kv, q, q + 2 * kv};
+    names.v = {qkv, kv, q + kv, q + 2 * kv};
   }
-  const GgufTensorType type = info.type;
-  const size_t cols = m.cols, row_bytes = info.RowBytes(cols);
-  m.decode_row = [=](size_t row, float* out) {
-    DequantizeGgufRow(type, data + row * row_bytes, cols, out);
-  };
-  if (!IsQuantized(info.kept_as) || info.keeping == GgufKeeping::kRequants) return m;
-  const GgufTypeInfo* kind = &info;  // of a table that stays
-  m.block = [=](size_t row, size_t block) {
-    return TakeGgufBlock(*kind, data + row * row_bytes, block);
-  };
-  m.block_type = info.kept_as;
-  m.blocks_are_exact = info.keeping == GgufKeeping::kExact;
-  return m;
+  // Gate, and up below it: under a name of their own, or, as Phi-3's files have it, as an "up" of
+  // twice the rows.
+  const GgufTensor* up = file.FindTensor(at + "ffn_up.weight");
+  const bool twice =
+      !take.Has(at + "ffn_gate.weight") && up != nullptr && up->rows() == uint64_t{2} * hidden;
+  if (const std::string both = at + (twice ? "ffn_up" : "ffn_gate_up");
+      twice || take.Has(both + ".weight")) {
+    names.gate = {both, hidden, 0, 2 * hidden};
+    names.up = {both, hidden, hidden, 2 * hidden};
+  }
+  return names;
 }
 
-// Takes tensors by name; the first error stays. At the end every tensor must have been taken.
-class TensorTaker {
+GgufRows With(GgufRows rows, const char* suffix) {
+  rows.tensor += suffix;
+  return rows;
+}
+
+// What the products of a layer have added to them; empty where the file has no such tensor.
+struct LayerBiases {
+  std::vector<float> q, k, v, o, gate, up, down;
+
+  static bool Any(const std::vector<float>& bias) {
+    return std::ranges::any_of(bias, [](float number) { return number != 0; });
+  }
+  bool any() const {
+    return Any(q) || Any(k) || Any(v) || Any(o) || Any(gate) || Any(up) || Any(down);
+  }
+};
+
+// Biases next to fused weights may be fused or not. `output`: of more than queries, keys and
+// values.
+LayerBiases ReadBiases(GgufTensorTaker& take, const LayerNames& names, const std::string& at,
+                       bool output) {
+  const auto read = [&](const GgufRows& rows, const char* plain) {
+    if (take.Has(rows.tensor + ".bias")) return take.Bias(With(rows, ".bias"));
+    return take.Bias({absl::StrCat(at, plain, ".bias"), rows.rows});
+  };
+  LayerBiases biases;
+  biases.q = read(names.q, "attn_q");
+  biases.k = read(names.k, "attn_k");
+  biases.v = read(names.v, "attn_v");
+  if (!output) return biases;
+  biases.o = read(names.o, "attn_output");
+  biases.gate = read(names.gate, "ffn_gate");
+  biases.up = read(names.up, "ffn_up");
+  biases.down = read(names.down, "ffn_down");
+  return biases;
+}
+
+class LayerReader {
  public:
-  TensorTaker(const GgufFile& file, ModelSource* model)
-      : file_(file), model_(*model), taken_(file.tensors.size()) {}
+  LayerReader(const GgufFile& file, bool interleaved_rope, GgufTensorTaker* take,
+              ModelSource* model)
+      : file_(file), pairs_(interleaved_rope), take_(*take), model_(*model) {}
 
-  MatrixSource Matrix(const std::string& name, uint32_t rows, uint32_t cols,
-                      bool interleaved_rope = false) {
-    const GgufTensor* tensor = Take(name, rows, cols);
-    if (tensor == nullptr) return {};
-    MatrixSource matrix = MakeMatrix(*tensor);
-    if (interleaved_rope) {
-      matrix.interleaved_rope_head_dim = model_.config.head_dim;
-      matrix.interleaved_rope_dims = model_.config.rope_dims;
+  // Biases that are not zero make another architecture of the model, where there is one.
+  void ChooseArchitecture(const GgufArchitecture& architecture) {
+    ModelConfig& c = model_.config;
+    if (architecture.with_biases == architecture.architecture || c.sliding_window != 0) return;
+    for (uint32_t i = 0; i < c.n_layers; ++i) {
+      const std::string at = absl::StrCat("blk.", i, ".");
+      GgufTensorTaker look(file_, &model_);
+      const bool any = ReadBiases(look, NamesOf(look, file_, c, i), at, true).any();
+      // One of another shape is found again when it is taken.
+      if (!any && look.status().ok()) continue;
+      c.architecture = architecture.with_biases;
+      return;
     }
-    return matrix;
   }
-  // Where it lies, or decoded.
-  const float* Vector(const std::string& name, uint32_t size) {
-    const GgufTensor* tensor = Take(name, 1, size);
-    if (tensor == nullptr) return nullptr;
-    if (tensor->type->type == GgufTensorType::kF32)
-      return reinterpret_cast<const float*>(tensor->data.data());
-    model_.decoded_vectors.emplace_back(size);
-    DequantizeGgufRow(tensor->type->type, tensor->data.data(), size,
-                      model_.decoded_vectors.back().data());
-    return model_.decoded_vectors.back().data();
-  }
-  // One that has been used elsewhere.
-  void Skip(const std::string& name) { Mark(file_.FindTensor(name)); }
 
-  absl::Status Finish() const {
-    if (!status_.ok()) return status_;
-    for (size_t i = 0; i < taken_.size(); ++i) {
-      if (taken_[i]) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", std::string(file_.tensors[i].name),
-                       ": expected only tensors that the "
-                       "architecture is known to have, found one that this version cannot use",
-                       Hint(i)));
+  LayerSource Read(uint32_t i) {
+    const ModelConfig& c = model_.config;
+    const std::string at = absl::StrCat("blk.", i, ".");
+    const LayerNames names = NamesOf(take_, file_, c, i);
+    LayerSource layer;
+    layer.attention_norm = take_.Vector(at + "attn_norm.weight", c.dim);
+    if (c.traits().qkv_bias) AddBiases(names, at, &layer);
+    if (c.traits().qk_norm) {
+      layer.q_norm = take_.Vector(at + "attn_q_norm.weight", c.head_dim);
+      layer.k_norm = take_.Vector(at + "attn_k_norm.weight", c.head_dim);
     }
-    return absl::OkStatus();
+    layer.wq = take_.Matrix(With(names.q, ".weight"), c.dim, pairs_);
+    layer.wk = take_.Matrix(With(names.k, ".weight"), c.dim, pairs_);
+    layer.wv = take_.Matrix(With(names.v, ".weight"), c.dim);
+    layer.wo = take_.Matrix(With(names.o, ".weight"), c.q_dim());
+    layer.ffn_norm = take_.Vector(at + "ffn_norm.weight", c.dim);
+    layer.w1 = take_.Matrix(With(names.gate, ".weight"), c.dim);
+    layer.w2 = take_.Matrix(With(names.down, ".weight"), c.hidden_dim);
+    layer.w3 = take_.Matrix(With(names.up, ".weight"), c.dim);
+    return layer;
   }
 
  private:
-  const GgufTensor* Take(const std::string& name, uint64_t rows, uint64_t cols) {
-    if (!status_.ok()) return nullptr;
-    const GgufTensor* tensor = file_.FindTensor(name);
-    if (tensor == nullptr) {
-      status_ = absl::InvalidArgumentError(absl::StrCat("tensor ", name, ": expected ",
-                                                        ShapeText(rows, cols),
-                                                        " by the metadata, found no such tensor"));
-      return nullptr;
-    }
-    if (tensor->n_dims > 2 || tensor->rows() != rows || tensor->cols() != cols) {
-      status_ = absl::InvalidArgumentError(
-          absl::StrCat("tensor ", name, ": expected ", ShapeText(rows, cols),
-                       " by the metadata, found ", ShapeText(tensor->rows(), tensor->cols()),
-                       tensor->n_dims > 2 ? " in more dimensions" : ""));
-      return nullptr;
-    }
-    Mark(tensor);
-    return tensor;
-  }
-  void Mark(const GgufTensor* tensor) {
-    if (tensor != nullptr) taken_[static_cast<size_t>(tensor - file_.tensors.data())] = true;
-  }
-  static std::string ShapeText(uint64_t rows, uint64_t cols) {
-    if (rows == 1) return absl::StrCat(cols, " numbers");
-    return absl::StrCat(rows, " rows of ", cols);
-  }
-  const char* Hint(size_t i) const {
-    const std::string_view name = file_.tensors[i].name;
-    const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
-    if (has(".bias")) return ", a bias";
-    if (has("_exps.") || has("_gate_inp.") || has("_shexp.")) return ", of a mixture of experts";
-    if (has("_q_norm.") || has("_k_norm.")) return ", a norm of queries or keys";
-    if (has("_norm.")) return ", a further norm";
-    if (has("rope_factors_")) return ", of a stretched RoPE";
-    if (name.starts_with("blk.")) return "; are there more layers than block_count says?";
-    return "";
+  // Those that a file lacks are zeros.
+  void AddBiases(const LayerNames& names, const std::string& at, LayerSource* layer) {
+    const ModelConfig& c = model_.config;
+    const LayerBiases b = ReadBiases(take_, names, at, c.traits().output_bias);
+    layer->bq = take_.KeepBias(b.q, c.q_dim(), pairs_);
+    layer->bk = take_.KeepBias(b.k, c.kv_dim(), pairs_);
+    layer->bv = take_.KeepBias(b.v, c.kv_dim(), false);
+    if (!c.traits().output_bias) return;
+    layer->bo = take_.KeepBias(b.o, c.dim, false);
+    layer->b1 = take_.KeepBias(b.gate, c.hidden_dim, false);
+    layer->b3 = take_.KeepBias(b.up, c.hidden_dim, false);
+    layer->b2 = take_.KeepBias(b.down, c.dim, false);
   }
 
   const GgufFile& file_;
+  const bool pairs_;
+  GgufTensorTaker& take_;
   ModelSource& model_;
-  std::vector<bool> taken_;
-  absl::Status status_;
 };
 
 }  // namespace
@@ -136,37 +159,17 @@ absl::StatusOr<ModelSource> ImportGguf(const GgufFile& file) {
   ModelSource model;
   model.config = read->config;
   model.rope_inv_freq = std::move(read->rope_inv_freq);
+  model.notes = std::move(read->notes);
   const ModelConfig& c = model.config;
-  const bool pairs = read->architecture->interleaved_rope;
 
-  TensorTaker take(file, &model);
+  GgufTensorTaker take(file, &model);
   take.Skip("rope_freqs.weight");
-  model.embedding = take.Matrix("token_embd.weight", c.vocab_size, c.dim);
-  for (uint32_t i = 0; i < c.n_layers; ++i) {
-    const std::string at = absl::StrCat("blk.", i, ".");
-    LayerSource layer;
-    layer.attention_norm = take.Vector(at + "attn_norm.weight", c.dim);
-    if (c.traits().qkv_bias) {
-      layer.bq = take.Vector(at + "attn_q.bias", c.q_dim());
-      layer.bk = take.Vector(at + "attn_k.bias", c.kv_dim());
-      layer.bv = take.Vector(at + "attn_v.bias", c.kv_dim());
-    }
-    if (c.traits().qk_norm) {
-      layer.q_norm = take.Vector(at + "attn_q_norm.weight", c.head_dim);
-      layer.k_norm = take.Vector(at + "attn_k_norm.weight", c.head_dim);
-    }
-    layer.wq = take.Matrix(at + "attn_q.weight", c.q_dim(), c.dim, pairs);
-    layer.wk = take.Matrix(at + "attn_k.weight", c.kv_dim(), c.dim, pairs);
-    layer.wv = take.Matrix(at + "attn_v.weight", c.kv_dim(), c.dim);
-    layer.wo = take.Matrix(at + "attn_output.weight", c.dim, c.q_dim());
-    layer.ffn_norm = take.Vector(at + "ffn_norm.weight", c.dim);
-    layer.w1 = take.Matrix(at + "ffn_gate.weight", c.hidden_dim, c.dim);
-    layer.w2 = take.Matrix(at + "ffn_down.weight", c.dim, c.hidden_dim);
-    layer.w3 = take.Matrix(at + "ffn_up.weight", c.hidden_dim, c.dim);
-    model.layers.push_back(std::move(layer));
-  }
+  model.embedding = take.Matrix({"token_embd.weight", c.vocab_size}, c.dim);
+  LayerReader layers(file, read->architecture->interleaved_rope, &take, &model);
+  layers.ChooseArchitecture(*read->architecture);
+  for (uint32_t i = 0; i < c.n_layers; ++i) model.layers.push_back(layers.Read(i));
   model.final_norm = take.Vector("output_norm.weight", c.dim);
-  if (!c.tied_classifier) model.classifier = take.Matrix("output.weight", c.vocab_size, c.dim);
+  if (!c.tied_classifier) model.classifier = take.Matrix({"output.weight", c.vocab_size}, c.dim);
   if (absl::Status s = take.Finish(); !s.ok()) return s;
   return model;
 }

@@ -112,6 +112,28 @@ std::string GgufValueText(const GgufValue& value) {
   }
 }
 
+std::optional<std::vector<double>> GgufNumbers(const GgufValue& value) {
+  const bool array = value.type == kArray;
+  const GgufValueType type = array ? value.element_type : value.type;
+  const size_t bytes = GgufScalarBytes(type);
+  if (bytes == 0) return std::nullopt;
+  std::vector<double> numbers;
+  for (uint64_t i = 0; i < (array ? value.count : 1); ++i) {
+    const std::byte* at = value.bytes.data() + i * bytes;
+    numbers.push_back(type == kF32    ? static_cast<double>(Load<float>(at))
+                      : type == kF64  ? Load<double>(at)
+                      : type == kBool ? Load<uint8_t>(at)
+                      : type == kU64  ? static_cast<double>(Load<uint64_t>(at))
+                                      : static_cast<double>(LoadInteger(type, at)));
+  }
+  return numbers;
+}
+
+std::string_view GgufStringOf(const GgufValue& value) {
+  if (value.type != kString) return {};
+  return {reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size()};
+}
+
 absl::StatusOr<uint32_t> GgufMetadata::U32(std::string_view key) const {
   const GgufValue* value = Find(key);
   if (value != nullptr && IsInteger(value->type)) {
@@ -120,6 +142,28 @@ absl::StatusOr<uint32_t> GgufMetadata::U32(std::string_view key) const {
       return static_cast<uint32_t>(number);
   }
   return Unexpected(key, "a whole number from 0 to 4294967295", value);
+}
+
+absl::StatusOr<uint32_t> GgufMetadata::U32OfLayers(std::string_view key, uint32_t layers) const {
+  const GgufValue* value = Find(key);
+  if (value == nullptr || value->type != kArray || !IsInteger(value->element_type)) return U32(key);
+  const std::string expected =
+      absl::StrCat("a whole number, or one for each of the ", layers, " layers");
+  if (layers == 0 || value->count != layers) return Unexpected(key, expected.c_str(), value);
+  const size_t bytes = GgufScalarBytes(value->element_type);
+  const int64_t first = LoadInteger(value->element_type, value->bytes.data());
+  for (uint64_t i = 0; i < layers; ++i) {
+    const int64_t number = LoadInteger(value->element_type, value->bytes.data() + i * bytes);
+    if (number < 0 || number > std::numeric_limits<uint32_t>::max())
+      return Unexpected(key, "whole numbers from 0 to 4294967295", value);
+    if (number == first) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("metadata key ", std::string(key),
+                     ": expected the same number for every layer, because this version cannot "
+                     "convert models whose layers differ, found ",
+                     first, " for layer 0 and ", number, " for layer ", i));
+  }
+  return static_cast<uint32_t>(first);
 }
 
 absl::StatusOr<uint32_t> GgufMetadata::U32Or(std::string_view key, uint32_t fallback) const {
@@ -156,7 +200,7 @@ absl::StatusOr<bool> GgufMetadata::BoolOr(std::string_view key, bool fallback) c
 absl::StatusOr<std::string_view> GgufMetadata::String(std::string_view key) const {
   const GgufValue* value = Find(key);
   if (value == nullptr || value->type != kString) return Unexpected(key, "a string", value);
-  return std::string_view(reinterpret_cast<const char*>(value->bytes.data()), value->bytes.size());
+  return GgufStringOf(*value);
 }
 
 absl::StatusOr<std::string_view> GgufMetadata::StringOr(std::string_view key,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,10 @@ struct GgufValue {
 
 // For errors: "the text 'llama'", "u32 7", "an array of 3 f32".
 std::string GgufValueText(const GgufValue& value);
+// A number or a bool, or all of an array of these; nothing for texts and arrays of other things.
+std::optional<std::vector<double>> GgufNumbers(const GgufValue& value);
+// The characters of a text; none of anything else.
+std::string_view GgufStringOf(const GgufValue& value);
 // "metadata key KEY: expected PARTS"
 template <typename... Parts>
 absl::Status MalformedGgufKey(const char* key, const Parts&... parts) {
@@ -78,6 +83,8 @@ class GgufMetadata {
   // A whole number of any integer type, from 0 to 2^32 - 1.
   absl::StatusOr<uint32_t> U32(std::string_view key) const;
   absl::StatusOr<uint32_t> U32Or(std::string_view key, uint32_t fallback) const;
+  // The same where a file may have one number for each layer: an array of `layers` that are alike.
+  absl::StatusOr<uint32_t> U32OfLayers(std::string_view key, uint32_t layers) const;
   // f32 or f64, finite.
   absl::StatusOr<float> F32(std::string_view key) const;
   absl::StatusOr<float> F32Or(std::string_view key, float fallback) const;

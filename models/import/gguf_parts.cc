@@ -46,9 +46,10 @@ absl::StatusOr<Split> ReadSplit(const std::string& path, const GgufMetadata& met
     if (!value.ok()) return InFile(path, value.status());
     *field.value = *value;
   }
+  // What merging the parts of a model leaves behind: 0, and the number of the first part.
+  if (split.count <= 1) return Split();
   // Five digits name a part.
-  if (split.count < 1 || split.count > 99999)
-    return Unexpected(path, "split.count", "1 to 99999", split.count);
+  if (split.count > 99999) return Unexpected(path, "split.count", "0 to 99999", split.count);
   if (split.part >= split.count)
     return Unexpected(path, "split.no", absl::StrCat("less than split.count, ", split.count),
                       split.part);

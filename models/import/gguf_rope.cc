@@ -24,7 +24,9 @@ struct Scaling {
   double factor = 1;
   double original_context = 0;  // yarn
   double beta_fast = 32, beta_slow = 1;
-  double attention_factor = 1;
+  double attention_factor = 1;       // of cosines and sines
+  double yarn_attention_factor = 1;  // likewise, with yarn only
+  double extrapolation = 1;          // how much of yarn's ramp counts
 };
 
 absl::Status ExpectedAt(const std::string& key, const char* expected, const absl::AlphaNum& found) {
@@ -40,25 +42,53 @@ absl::StatusOr<double> PositiveOr(const GgufMetadata& metadata, const std::strin
   return ExpectedAt(key, "a number from 1e-06 to 1e+12", *value);
 }
 
+// 0 is "none", as llama.cpp has it.
+absl::StatusOr<double> FactorOr(const GgufMetadata& metadata, const std::string& key,
+                                double fallback) {
+  const absl::StatusOr<float> value = metadata.F32Or(key, 1);
+  if (value.ok() && *value == 0) return 1;
+  return metadata.Has(key) ? PositiveOr(metadata, key, 1) : fallback;
+}
+
+// The keys of yarn that llama.cpp does not read in these architectures' files.
+void NoteYarnKeys(const Scaling& scaling, const std::string& prefix,
+                  std::vector<std::string>* notes) {
+  const struct {
+    const char* key;
+    double value, usual;
+  } keys[] = {{"yarn_beta_fast", scaling.beta_fast, 32},
+              {"yarn_beta_slow", scaling.beta_slow, 1},
+              {"yarn_attn_factor", scaling.yarn_attention_factor, 1},
+              {"yarn_ext_factor", scaling.extrapolation, 1}};
+  for (const auto& k : keys) {
+    if (k.value == k.usual) continue;
+    notes->push_back(absl::StrCat("metadata key ", prefix, "rope.scaling.", k.key, ": ", k.value,
+                                  " in place of ", k.usual,
+                                  ", as YaRN's authors use it; llama.cpp does not read this key "
+                                  "here"));
+  }
+}
+
 absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::string& prefix,
                                     const ModelConfig& config) {
   const std::string at = absl::StrCat(prefix, "rope.scaling.");
   // Files of 2023 have a factor alone.
   const absl::StatusOr<double> old_factor =
-      PositiveOr(metadata, absl::StrCat(prefix, "rope.scale_linear"), 1);
+      FactorOr(metadata, absl::StrCat(prefix, "rope.scale_linear"), 1);
   if (!old_factor.ok()) return old_factor.status();
-  const absl::StatusOr<std::string_view> type =
-      metadata.StringOr(at + "type", *old_factor == 1 ? "none" : "linear");
+  const absl::StatusOr<double> factor = FactorOr(metadata, at + "factor", *old_factor);
+  if (!factor.ok()) return factor.status();
+  const absl::StatusOr<std::string_view> type = metadata.StringOr(at + "type", "linear");
   if (!type.ok()) return type.status();
-  Scaling scaling = {.type = *type};
+  Scaling scaling = {.type = *type, .factor = *factor};
   if (*type != "none" && *type != "linear" && *type != "yarn")
     return ExpectedAt(at + "type", "none, linear or yarn", Quoted(*type));
   const struct {
     const char* key;
     double* value;
     double fallback;
-  } numbers[] = {{"factor", &scaling.factor, *old_factor},
-                 {"attn_factor", &scaling.attention_factor, 1},
+  } numbers[] = {{"attn_factor", &scaling.attention_factor, 1},
+                 {"yarn_attn_factor", &scaling.yarn_attention_factor, 1},
                  {"yarn_beta_fast", &scaling.beta_fast, 32},
                  {"yarn_beta_slow", &scaling.beta_slow, 1}};
   for (const auto& number : numbers) {
@@ -67,6 +97,12 @@ absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::str
     if (!value.ok()) return value.status();
     *number.value = *value;
   }
+  // Negative is llama.cpp's "not set".
+  const std::string extrapolation = at + "yarn_ext_factor";
+  const absl::StatusOr<float> ext = metadata.F32Or(extrapolation, 1);
+  if (!ext.ok()) return ext.status();
+  if (*ext > 1) return ExpectedAt(extrapolation, "a number up to 1", *ext);
+  scaling.extrapolation = *ext < 0 ? 1 : *ext;
   const std::string original = at + "original_context_length";
   const absl::StatusOr<uint32_t> context = metadata.U32Or(original, config.context_length);
   if (!context.ok()) return context.status();
@@ -124,7 +160,7 @@ class YarnRamp {
 }  // namespace
 
 absl::Status ReadGgufRope(const GgufFile& file, const std::string& prefix, ModelConfig* config,
-                          std::vector<float>* inv_freq) {
+                          std::vector<float>* inv_freq, std::vector<std::string>* notes) {
   const std::string base_key = absl::StrCat(prefix, "rope.freq_base");
   const absl::StatusOr<float> base = file.metadata.F32Or(base_key, kDefaultBase);
   if (!base.ok()) return base.status();
@@ -138,12 +174,13 @@ absl::Status ReadGgufRope(const GgufFile& file, const std::string& prefix, Model
   if (!factors.ok()) return factors.status();
 
   const bool yarn = scaling->type == "yarn";
+  if (yarn) NoteYarnKeys(*scaling, prefix, notes);
   const double slower = scaling->type == "none" ? 1 : scaling->factor;
   const YarnRamp ramp(*scaling, *base, dims);
   for (uint32_t i = 0; i < dims / 2; ++i) {
     const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(dims);
     const double plain = CanonicalPow(*base, exponent) / (*factors)[i];
-    const double kept = yarn ? ramp.Kept(i) : 0;
+    const double kept = yarn ? ramp.Kept(i) * scaling->extrapolation : 0;
     const float frequency = static_cast<float>(plain * kept + plain / slower * (1 - kept));
     if (!(frequency <= kMaxFrequency)) {
       return absl::InvalidArgumentError(absl::StrCat("RoPE frequency ", i, " by ", prefix,
@@ -155,7 +192,11 @@ absl::Status ReadGgufRope(const GgufFile& file, const std::string& prefix, Model
   }
   // Sines and cosines grow by this, so the turned queries and keys do, and scores by its square.
   double growth = scaling->attention_factor;
-  if (yarn) growth *= 1 + 0.1 * CanonicalLog(slower);
+  // A factor up to 1 stretches nothing, and YaRN's authors leave the magnitude as it is then.
+  if (yarn) {
+    growth *= scaling->yarn_attention_factor;
+    if (slower > 1) growth *= 1 + 0.1 * CanonicalLog(slower);
+  }
   if (growth == 1) return absl::OkStatus();
   if (dims != config->head_dim) {
     return ExpectedAt(absl::StrCat(prefix, "rope.dimension_count"),

@@ -17,9 +17,11 @@ namespace tvl {
 // valid config but for these. InvalidArgument naming the key or the tensor.
 //
 // Computed in double with our own functions (core/canonical_math.h), rounded once: the same bits on
-// every machine. llama.cpp multiplies angles up in f32 and differs in the last bits.
+// every machine. llama.cpp multiplies angles up in f32 and differs in the last bits. Where a key
+// means something that llama.cpp does not read for these architectures, a sentence in `notes` says
+// so.
 absl::Status ReadGgufRope(const GgufFile& file, const std::string& prefix, ModelConfig* config,
-                          std::vector<float>* inv_freq);
+                          std::vector<float>* inv_freq, std::vector<std::string>* notes);
 
 }  // namespace tvl
 

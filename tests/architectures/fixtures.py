@@ -28,6 +28,8 @@ class Fixture:
     @property
     def file_architecture(self):
         """What the .tvl file calls it."""
+        if self.shape.architecture == "llama" and self.shape.biases:
+            return "llama_bias"
         return "mistral" if self.shape.window else self.shape.architecture
 
     @property
@@ -49,6 +51,7 @@ QWEN2 = dict(architecture="qwen2", key_length=False, freq_base=1e6, epsilon=1e-6
 QWEN3 = dict(architecture="qwen3", freq_base=1e6, epsilon=1e-6)
 YARN = {"factor": 4.0, "original_context_length": 64}
 BIASES = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+ALL_BIASES = (*make_gguf.QKV, "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 HEAD_NORMS = ("attn_q_norm.weight", "attn_k_norm.weight")
 
 FIXTURES = [
@@ -68,6 +71,17 @@ FIXTURES = [
     Fixture("llama_yarn_attn_factor",
             shape(64, 160, 4, 2, 32, scaling_type="yarn", scaling={"attn_factor": 1.25, **YARN}),
             decisive=["rope.scaling.attn_factor"]),
+    Fixture("llama_yarn_betas",
+            shape(64, 160, 4, 2, 32, scaling_type="yarn", scaling={"yarn_beta_fast": 3.0, "yarn_beta_slow": 0.25, **YARN}),
+            decisive=["rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"]),
+    Fixture("llama_yarn_factors",
+            shape(64, 160, 4, 2, 32, scaling_type="yarn",
+                  scaling={"yarn_attn_factor": 1.25, "yarn_ext_factor": 0.5, **YARN}),
+            decisive=["rope.scaling.yarn_attn_factor", "rope.scaling.yarn_ext_factor"]),
+    # Stretched by less than 1: frequencies rise, the magnitude stays.
+    Fixture("llama_yarn_below_1",
+            shape(64, 160, 4, 2, 32, scaling_type="yarn", scaling={**YARN, "factor": 0.5}), decisive=["rope.scaling.factor"]),
+    Fixture("llama_factor_alone", shape(64, 160, 4, 2, 16, scaling={"factor": 4.0}), decisive=["rope.scaling.factor"]),
     Fixture("llama_f16", shape(64, 160, 4, 2, 16), "F16"),
     Fixture("llama_q8_0", shape(64, 160, 4, 2, 16, tied=True), "Q8_0"),
     Fixture("mistral", shape(64, 224, 8, 2, 16, window=24), decisive=["attention.sliding_window"], typical=True),
@@ -86,4 +100,12 @@ FIXTURES = [
     Fixture("qwen3_untied", shape(80, 208, 5, 5, 32, **QWEN3), decisive=HEAD_NORMS),
     Fixture("qwen3_yarn", shape(64, 192, 4, 2, 32, scaling_type="yarn", scaling=YARN, **{**QWEN3, "freq_base": 1e4}),
             decisive=(*HEAD_NORMS, "rope.scaling.type")),
+    # What files of Bielik, granite-code and InternLM have.
+    Fixture("llama_bias", shape(64, 176, 8, 2, 16, biases=ALL_BIASES), decisive=[name + ".bias" for name in ALL_BIASES],
+            typical=True),
+    Fixture("llama_bias_of_queries", shape(60, 150, 6, 2, 10, tied=True, biases=("attn_q",)), decisive=["attn_q.bias"]),
+    Fixture("llama_bias_of_down", shape(64, 160, 4, 4, 16, biases=("ffn_down", "attn_output")),
+            decisive=["ffn_down.bias", "attn_output.bias"]),
+    Fixture("qwen2_without_a_bias", shape(96, 256, 6, 2, 16, biases=("attn_q", "attn_v"), **QWEN2),
+            decisive=["attn_q.bias", "attn_v.bias"]),
 ]  # fmt: skip

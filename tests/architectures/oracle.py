@@ -14,7 +14,7 @@ import sys
 import gguf_reader
 import numpy
 
-YARN_BETA_FAST, YARN_BETA_SLOW = 32, 1  # Peng et al. 2023, section 3.2, for Llama
+YARN_BETA_FAST, YARN_BETA_SLOW = 32, 1  # Peng et al. 2023, section 3.2, for Llama, where a file does not say its own
 
 
 def rms_norm(x, weight, epsilon):
@@ -40,19 +40,21 @@ def plain_frequencies(dims, base):
     return base ** (-2 * numpy.arange(dims // 2) / dims)
 
 
-def yarn_frequencies(plain, base, factor, original_context):
+def yarn_frequencies(plain, base, factor, original_context, beta_fast, beta_slow, extrapolation):
     """Peng et al. 2023, "NTK-by-parts": pairs that turn often within the original context keep their frequency, those that
     turn less than once are interpolated, and between them is a ramp over the pairs' numbers, from floor to ceiling.
+    `extrapolation` is how much of the kept part counts (the authors' extrapolation_factor).
     """
     dims = 2 * len(plain)
 
     def pair_that_turns(times):
         return dims * math.log(original_context / (times * 2 * math.pi)) / (2 * math.log(base))
 
-    low = max(0, math.floor(pair_that_turns(YARN_BETA_FAST)))
-    high = min(dims - 1, math.ceil(pair_that_turns(YARN_BETA_SLOW)))
+    low = max(0, math.floor(pair_that_turns(beta_fast)))
+    high = min(dims - 1, math.ceil(pair_that_turns(beta_slow)))
     ramp = numpy.clip((numpy.arange(len(plain)) - low) / max(0.001, high - low), 0, 1)
-    return plain * (1 - ramp) + plain / factor * ramp
+    kept = (1 - ramp) * extrapolation
+    return plain * kept + plain / factor * (1 - kept)
 
 
 def yarn_magnitude(factor):
@@ -71,8 +73,9 @@ def rope_of(metadata, tensors, architecture, dims):
         frequencies = frequencies / factor  # Chen et al. 2023
     elif kind == "yarn":
         original = get("scaling.original_context_length", metadata[architecture + ".context_length"])
-        frequencies = yarn_frequencies(frequencies, base, factor, original)
-        magnitude *= yarn_magnitude(factor)
+        betas = get("scaling.yarn_beta_fast", YARN_BETA_FAST), get("scaling.yarn_beta_slow", YARN_BETA_SLOW)
+        frequencies = yarn_frequencies(frequencies, base, factor, original, *betas, get("scaling.yarn_ext_factor", 1.0))
+        magnitude *= yarn_magnitude(factor) * get("scaling.yarn_attn_factor", 1.0)
     elif kind != "none":
         raise ValueError("RoPE scaling " + kind)
     if "rope_freqs.weight" in tensors:  # Llama 3.1's scaling; whoever makes the file computes the divisors

@@ -107,6 +107,12 @@ const TestShape kShapes[] = {
      .rope_dims = 10,
      .context_length = 80,
      .architecture = Architecture::kQwen3},
+    {.dim = 44,
+     .hidden_dim = 70,
+     .n_heads = 4,
+     .n_kv_heads = 2,
+     .context_length = 80,
+     .architecture = Architecture::kLlamaBias},
 };
 constexpr size_t kTokens = 77;
 

@@ -172,7 +172,7 @@ def hyperparameters(good, add):
     bad("general.architecture", None, "general.architecture: expected a string, found none")
     bad("general.architecture", (U32, 1), "general.architecture: expected a string, found u32 1")
     bad("general.architecture", (STRING, "gpt2"), "general.architecture: expected one that this version can convert (llama, qwen2, qwen3)", "found 'gpt2'")
-    bad("general.architecture", (STRING, "qwen2"), "qwen2.embedding_length: expected a whole number", "found none")
+    bad("general.architecture", (STRING, "qwen2"), "qwen2.block_count: expected a whole number", "found none")
     bad("general.architecture", (STRING, "\x1b[2J\n" + "x" * 1000), "found '\\x1b[2J\\nxxx", "...'")
     bad("general.architecture", (ARRAY, (STRING, ["llama"])), "found an array of 1 string")
     for key in ("block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count"):
@@ -186,7 +186,9 @@ def hyperparameters(good, add):
     bad("llama.block_count", (U32, 2), "tensor blk.1.attn_norm.weight: expected 64 numbers by the metadata, found no such tensor")
     bad("llama.attention.head_count", (U32, 3), "expected", "found")
     bad("llama.attention.head_count_kv", (U32, 0), "n_kv_heads: expected 1 to 4096, found 0")
-    bad("llama.attention.head_count_kv", (ARRAY, (I32, [1, 1])), "head_count_kv: expected a whole number", "found an array of 2 i32")
+    bad("llama.attention.head_count_kv", (ARRAY, (I32, [1, 1])), "head_count_kv: expected a whole number, or one for each of the 1 layers", "found an array of 2 i32")
+    bad("llama.attention.head_count_kv", (ARRAY, (I32, [-1])), "head_count_kv: expected whole numbers from 0 to", "found an array of 1 i32")
+    bad("llama.attention.head_count_kv", (ARRAY, (F32, [1.0])), "head_count_kv: expected a whole number", "found an array of 1 f32")
     bad("llama.attention.key_length", (U32, 33), "llama.attention.value_length: expected 33, as the keys have, found 32")
     bad("llama.attention.value_length", (U32, 16), "llama.attention.value_length: expected 32, as the keys have, found 16")
     for value in (0.0, -1.0, 2.0):
@@ -200,9 +202,9 @@ def hyperparameters(good, add):
     for value in (0.0, 1.0, -5.0, 1e30):
         bad("llama.rope.freq_base", (F32, value), "llama.rope.freq_base: expected a number above 1", "found %g" % value)
     bad("llama.rope.scaling.type", (STRING, "longrope"), "llama.rope.scaling.type: expected none, linear or yarn, found 'longrope'")
-    bad("llama.rope.scaling.factor", (F32, 0.0), "llama.rope.scaling.factor: expected a number from", "found 0")
+    bad("llama.rope.scaling.factor", (F32, -2.0), "llama.rope.scaling.factor: expected a number from", "found -2")
     bad("llama.rope.scaling.original_context_length", (U32, 0), "original_context_length: expected 1 or more, found 0")
-    bad("llama.vocab_size", (U32, 263), "llama.vocab_size: expected 264, the rows of token_embd.weight, found 263")
+    bad("llama.vocab_size", (STRING, "many"), "llama.vocab_size: expected a whole number", "found the text 'many'")
     bad("llama.expert_count", (U32, 8), "llama.expert_count: expected 0 or no such key", "a mixture of experts, found u32 8")
     bad("llama.attention.sliding_window", (STRING, "wide"), "llama.attention.sliding_window: expected a whole number", "found the text 'wide'")
     bad("llama.attention.sliding_window", (U32, 2**25), "sliding_window: expected 1 to 16777216, found 33554432")
@@ -230,12 +232,12 @@ def weights(good, add):
             add(category, "another shape of " + name, with_tensor(name, shape=(32,), kind="F32").bytes(), "tensor %s: %s" % (name, says), "found 32 numbers")
     add(category, "a transposed w2", with_tensor("blk.0.ffn_down.weight", shape=(64, 96)).bytes(), "expected 64 rows of 96", "found 96 rows of 64")
     add(category, "three dimensions", with_tensor("blk.0.ffn_up.weight", shape=(64, 48, 2)).bytes(), "expected 96 rows of 64", "in more dimensions")
-    for name, says in (("blk.0.attn_q.bias", "a bias"), ("blk.0.attn_q_norm.weight", "a norm of queries or keys"),
+    for name, says in (("blk.0.attn_q_norm.weight", "a norm of queries or keys"),
                        ("blk.0.ffn_gate_exps.weight", "a mixture of experts"), ("blk.0.post_ffw_norm.weight", "a further norm"),
                        ("blk.1.attn_q.weight", "are there more layers than block_count says?"), ("rope_factors_long.weight", "a stretched RoPE"),
                        ("token_types.weight", "found one that this version cannot use"), ("a%sb%n.weight", "a%sb%n.weight")):  # fmt: skip
         gguf = copy.deepcopy(good)
-        gguf.tensors.append(make_gguf.Tensor(name, (64,), "F32", bytes(256), []))
+        gguf.tensors.append(make_gguf.Tensor(name, (64,), "F32", struct.pack("<64f", *[1.0] * 64), []))
         add(category, "also " + name, gguf.bytes(), "tensor %s: expected only tensors" % name, says)
     for factors, says in (([1.0] * 15, "expected 16 numbers, found 15 x 1"), ([0.0] * 16, "number 0: expected a number from", ),
                           ([1.0] * 15 + [NAN], "number 15: expected a number from"), ([-1.0] * 16, "found -1"), ([0.001] * 16, "RoPE frequency 0")):  # fmt: skip
@@ -264,11 +266,12 @@ def architectures(add):
             name = "blk.0." + name
             gone, short = copy.deepcopy(good), copy.deepcopy(good)
             gone.tensors.remove(gone.tensor(name))
-            add(category, "no " + name, gone.bytes(), "tensor %s: expected %d numbers by the metadata, found no such tensor" % (name, size))
+            if not name.endswith(".bias"):
+                add(category, "no " + name, gone.bytes(), "tensor %s: expected %d numbers by the metadata, found no such tensor" % (name, size))
             short.tensor(name).shape = (size // 2,)
             add(category, "another shape of " + name, short.bytes(), "tensor %s: expected %d numbers" % (name, size), "found %d numbers" % (size // 2))
         key = architecture + ".attention.sliding_window"
-        add(category, key, changed(good, key, (U32, 16)), key + ": expected 0 or no such key", "a sliding window in this architecture", "found u32 16")
+        add(category, key, changed(good, key, (U32, 16)), key + ": expected 0, context_length or more or no such key", "a sliding window in this architecture", "found u32 16")
     shape = make_gguf.Shape(64, 96, 1, 2, 1, 32, architecture="qwen2")
     renamed = make_gguf.llama(["Q4_0"], shape)
     renamed.metadata = {key.replace("qwen2.", "qwen3."): value for key, value in renamed.metadata.items()}
@@ -340,8 +343,8 @@ def parts(good):
         return {**whole, names[0]: first.bytes()}
 
     add("too few tensors", first_with("split.tensors.count", (5, 99)), names[0], "split.tensors.count: expected %d, as the parts have, found 99" % len(good.tensors))
-    add("no parts at all", first_with("split.count", (2, 0)), names[0], "split.count: expected 1 to 99999, found 0")
-    add("a million parts", first_with("split.count", (U32, 10**6)), names[0], "split.count: expected 1 to 99999, found 1000000")
+    add("no parts at all", first_with("split.count", (2, 0)), names[0], "by the metadata, found no such tensor")
+    add("a million parts", first_with("split.count", (U32, 10**6)), names[0], "split.count: expected 0 to 99999, found 1000000")
     add("a part beyond the last", first_with("split.no", (2, 3)), names[0], "split.no: expected less than split.count, 3, found 3")
     add("a count that is a text", first_with("split.count", (STRING, "3")), names[0], "split.count: expected a whole number", "found the text '3'")
     twice = copy.deepcopy(good)

@@ -249,6 +249,15 @@ class Gguf:
     def tensor(self, name):
         return next(t for t in self.tensors if t.name == name)
 
+    def stack(self, name, parts):
+        """Writes tensors, which have the same type and row length, as one, one below the other."""
+        tensors = [self.tensor(part) for part in parts]
+        shape = tensors[0].shape[:-1] + (sum(t.shape[-1] for t in tensors),)
+        one = Tensor(name, shape, tensors[0].kind, b"".join(t.data for t in tensors), [])
+        self.tensors[self.tensors.index(tensors[0])] = one
+        for tensor in tensors[1:]:
+            self.tensors.remove(tensor)
+
     def infos(self):
         out, offset = [], 0
         for tensor in self.tensors:
@@ -276,26 +285,27 @@ class Gguf:
         return parts
 
 
+QKV = ("attn_q", "attn_k", "attn_v")
+
+
 class Shape:
     """Sizes, and what else the metadata says of an architecture. Names are those of llama.cpp's llama-arch.cpp.
 
     key_length=False: the head's size is left to be dim / heads, as older files have it. window: sliding_window.
     freq_base: RoPE's, if it is not left out. scaling: rope.scaling.* without the type, which is scaling_type.
-    rope_factors: the tensor rope_freqs.weight, what the frequencies are divided by.
+    rope_factors: the tensor rope_freqs.weight, what the frequencies are divided by. biases: the matrices of a layer that
+    have one; those of queries, keys and values where it is left out and the architecture is qwen2.
     """
 
     def __init__(self, dim=256, hidden=256, layers=2, heads=4, kv_heads=2, head_dim=32, context=64, tied=False,
                  architecture="llama", key_length=True, window=None, epsilon=1e-5, freq_base=None, scaling_type=None,
-                 scaling=None, rope_factors=None):  # fmt: skip
+                 scaling=None, rope_factors=None, biases=None):  # fmt: skip
         self.dim, self.hidden, self.layers, self.heads, self.kv_heads = dim, hidden, layers, heads, kv_heads
         self.head_dim, self.context, self.tied = head_dim, context, tied
         self.architecture, self.key_length, self.window, self.epsilon = architecture, key_length, window, epsilon
         self.freq_base, self.scaling_type, self.scaling = freq_base, scaling_type, scaling or {}
         self.rope_factors = rope_factors
-
-    @property
-    def biased(self):
-        return self.architecture == "qwen2"
+        self.biases = biases if biases is not None else QKV if architecture == "qwen2" else ()
 
     @property
     def normed_heads(self):
@@ -350,22 +360,26 @@ def hyperparameters(gguf, s):
 def layout(s, pieces):
     """(name, shape) of every tensor but rope_freqs.weight, matrices as (cols, rows), in the order of the file."""
     q, kv = s.heads * s.head_dim, s.kv_heads * s.head_dim
+
+    def matrix(name, cols, rows):
+        yield name + ".weight", (cols, rows)
+        if name.rsplit(".")[-1] in s.biases:
+            yield name + ".bias", (rows,)
+
     yield "token_embd.weight", (s.dim, pieces)
     for i in range(s.layers):
         at = "blk.%d." % i
         yield at + "attn_norm.weight", (s.dim,)
-        for name, rows in (("attn_q", q), ("attn_k", kv), ("attn_v", kv)):
-            yield at + name + ".weight", (s.dim, rows)
-            if s.biased:
-                yield at + name + ".bias", (rows,)
+        for name, rows in zip(QKV, (q, kv, kv)):
+            yield from matrix(at + name, s.dim, rows)
         if s.normed_heads:
             yield at + "attn_q_norm.weight", (s.head_dim,)
             yield at + "attn_k_norm.weight", (s.head_dim,)
-        yield at + "attn_output.weight", (q, s.dim)
+        yield from matrix(at + "attn_output", q, s.dim)
         yield at + "ffn_norm.weight", (s.dim,)
-        yield at + "ffn_gate.weight", (s.dim, s.hidden)
-        yield at + "ffn_down.weight", (s.hidden, s.dim)
-        yield at + "ffn_up.weight", (s.dim, s.hidden)
+        yield from matrix(at + "ffn_gate", s.dim, s.hidden)
+        yield from matrix(at + "ffn_down", s.hidden, s.dim)
+        yield from matrix(at + "ffn_up", s.dim, s.hidden)
     yield "output_norm.weight", (s.dim,)
     if not s.tied:
         yield "output.weight", (s.dim, pieces)

@@ -70,6 +70,12 @@ TestModel::TestModel(const TestShape& shape, uint64_t seed) : seed_(seed) {
       layer.bk = Fill(c.kv_dim(), 0, 1);
       layer.bv = Fill(c.kv_dim(), 0, 1);
     }
+    if (c.traits().output_bias) {
+      layer.bo = Fill(c.dim, 0, 1);
+      layer.b1 = Fill(c.hidden_dim, 0, 1);
+      layer.b3 = Fill(c.hidden_dim, 0, 1);
+      layer.b2 = Fill(c.dim, 0, 1);
+    }
     if (c.traits().qk_norm) {
       layer.q_norm = Fill(c.head_dim, 1, 0.25f);
       layer.k_norm = Fill(c.head_dim, 1, 0.25f);
