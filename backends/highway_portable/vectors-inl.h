@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/highway_portable/checked_highway-inl.h"
 #include "core/canonical_math.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -27,7 +28,6 @@ static_assert(HWY_ARCH_ARM && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU1
 
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {
-namespace hn = hwy::HWY_NAMESPACE;
 
 // At most a line of 16 rows: 16 lanes on AVX-512, 8 on AVX2, 4 on NEON.
 using D = hn::CappedTag<float, kPanelRows>;
@@ -153,7 +153,6 @@ HWY_INLINE V VectorExp(V x) {
   result = hn::IfThenElse(hn::Lt(x, hn::Set(d, C::kUnderflow)), hn::Zero(d), result);
   result = hn::IfThenElse(hn::Gt(x, hn::Set(d, C::kOverflow)),
                           hn::BitCast(d, hn::Set(du, 0x7f800000u)), result);
-  // Not Ne(x, x): on x86 Highway 1.0.3 compares ordered there, which is false for NaN.
   return hn::IfThenElse(hn::IsNaN(x), hn::BitCast(d, hn::Set(du, kCanonicalNaN)), result);
 }
 

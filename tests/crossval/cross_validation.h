@@ -10,6 +10,7 @@
 
 #include "tests/crossval/attention_suite.h"
 #include "tests/crossval/elementwise_suite.h"
+#include "tests/crossval/nan_suite.h"
 #include "tests/crossval/products_suite.h"
 #include "tests/crossval/quantized_suite.h"
 
@@ -20,6 +21,7 @@
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, QuantizedTest, Backend);   \
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, ElementwiseTest, Backend); \
   INSTANTIATE_TYPED_TEST_SUITE_P(Backend, AttentionTest, Backend);   \
+  INSTANTIATE_TYPED_TEST_SUITE_P(Backend, NanTest, Backend);         \
   static_assert(Kernel<Backend>);                                    \
   }                                                                  \
   static_assert(true)
