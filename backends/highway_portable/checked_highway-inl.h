@@ -1,12 +1,13 @@
 // Highway as this backend may use it: without the operations whose result is another one on another
 // target where a number is NaN.
 //
-// x86's MINPS and MAXPS give their second operand, NEON's FMIN and FMAX give NaN; Highway 1.0.3
-// compares ordered for Ne on AVX2 and unordered on AVX-512 and NEON; float to int gives 0x80000000
-// on x86 and 0 on NEON. Maxima of floats are comparisons and selections here, which all targets
-// have alike, and floats become integers only where QuantizeBlock has seen that all are finite. Of
-// integers, and of integers that become floats, all is well: these are allowed, and a use with
-// floats does not compile (nan_operations_test.cc).
+// Highway 1.0.3 (findings/highway_ne_and_nan.sh): Ne of two NaN is false on AVX-512 and true on
+// AVX2 and NEON; Max and Min give their second operand on x86 and the number on NEON, whose maximum
+// over lanes gives NaN; Clamp and the conversion to integers differ likewise. Maxima of floats are
+// comparisons and selections here, which all targets have alike, and floats become integers only
+// where QuantizeBlock has seen that all are finite. Of integers, and of integers that become
+// floats, all is well: these are allowed, and a use with floats does not compile
+// (nan_operations_test.cc).
 //
 // Included inside HWY_BEFORE_NAMESPACE / HWY_AFTER_NAMESPACE only.
 #ifndef TVL_BACKENDS_HIGHWAY_PORTABLE_CHECKED_HIGHWAY_INL_H_

@@ -65,9 +65,12 @@ Several tokens: the innermost loop alone, of one core. What is done once for a g
 or zipped) is not in it.
 
 The models are approximate. llvm-mca takes a Cortex-A72 for an A57 and an M1 for a Cyclone of 2013, which has three vector
-pipes where the M1 has four: the M1's rows are the least certain, and too low where vector pipes are the limit. It would
-take a Cortex-A76 for an A57 too; the Pi 5 is run as its sibling, the Neoverse N1. f16 on N1 is bound by FCVTL: 4 bytes
-per cycle.
+pipes where the M1 has four: the M1's rows are the least certain, and too low where vector pipes are the limit. Of LLVM 19's
+model of the M1 FMLA by a lane, SDOT and FCVTL are not known at all and get the cost of anything unknown, 2 cycles and a
+third of a pipe, where a plain FMLA has 8 cycles and half a pipe: rows that are made of them (all but f32) say little. It
+would take a Cortex-A76 for an A57 too; the Pi 5 is run as its sibling, the Neoverse N1. The models of N1 and V1 charge 4
+cycles for each FMLA of a chain, though these cores hand a sum on to the next FMLA after 2; the model of V2 has 2. So a
+loop with few chains is faster on the device than here. f16 on N1 is bound by FCVTL: 4 bytes per cycle.
 """
 
 
