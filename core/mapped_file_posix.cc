@@ -88,6 +88,33 @@ struct Descriptor {
   }
 };
 
+// Where the file's multiples of 2 MB lie on multiples of 2 MB, so that they can be mapped as one
+// page each. Some file systems of Linux see to that themselves, others do not.
+void* MapAligned(size_t bytes, int fd) {
+  constexpr size_t kAlignment = ZeroPages::kHugePageBytes;
+  if (bytes >= kAlignment) {
+    // Room in which there is such a place; what is around it goes back.
+    const size_t room_bytes = bytes + kAlignment;
+    void* room = mmap(nullptr, room_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room != MAP_FAILED) {
+      std::byte* const begin = static_cast<std::byte*>(room);
+      const size_t before =
+          (kAlignment - reinterpret_cast<uintptr_t>(begin) % kAlignment) % kAlignment;
+      void* const mapped = mmap(begin + before, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+      if (mapped == MAP_FAILED) {
+        munmap(room, room_bytes);
+        return MAP_FAILED;
+      }
+      const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+      const size_t end = before + (bytes + page - 1) / page * page;
+      if (before != 0) munmap(begin, before);
+      if (end < room_bytes) munmap(begin + end, room_bytes - end);
+      return mapped;
+    }
+  }
+  return mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+}
+
 }  // namespace
 
 MappedFile::MappedFile(internal::Mapping mapping, const std::string& path, bool residency_known)
@@ -110,7 +137,7 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   if (info.st_size == 0)
     return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
   const size_t bytes = static_cast<size_t>(info.st_size);
-  void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
+  void* address = MapAligned(bytes, file.fd);
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
   const bool residency_known =
       geteuid() == 0 || geteuid() == info.st_uid || access(path.c_str(), W_OK) == 0;

@@ -52,6 +52,20 @@ TEST(MappedFileTest, GivesTheFilesBytes) {
             0u);
 }
 
+// So that the file's multiples of 2 MB can be mapped as one page each.
+TEST(MappedFileTest, LargeFilesAreAlignedTo2MB) {
+  for (const size_t bytes : {size_t{2} << 20, (size_t{2} << 20) + 1, size_t{5000001}}) {
+    std::string content(bytes, 'x');
+    content.back() = 'y';
+    const absl::StatusOr<MappedFile> file = MappedFile::Open(WriteFile("large", content));
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(file->bytes().data()) % ZeroPages::kHugePageBytes, 0u);
+    ASSERT_EQ(file->bytes().size(), bytes);
+    EXPECT_EQ(file->bytes().front(), std::byte{'x'});
+    EXPECT_EQ(file->bytes().back(), std::byte{'y'});
+  }
+}
+
 TEST(MappedFileTest, ReadsOnlyWhenTheFileIsGone) {
   const std::string path = WriteFile("unlinked", "still here");
   const absl::StatusOr<MappedFile> file = MappedFile::Open(path);

@@ -23,8 +23,6 @@ using format::DirectoryEntry;
 // Small enough that a batch is still in the cache when it is hashed and written, and that progress
 // and interrupts are looked at often while a slow CPU quantises.
 constexpr size_t kBatchBytes = size_t{256} << 10;
-// The disk is to write while the CPU packs, in runs that suit it.
-constexpr uint64_t kWritebackBytes = uint64_t{8} << 20;
 // At least, so that no thread waits long for the others.
 constexpr size_t kPanelsPerThread = 4;
 
@@ -117,7 +115,7 @@ absl::Status Pack(const PanelSource& source, WeightType type, float* decoded, st
 }  // namespace
 
 TensorWriter::TensorWriter(AtomicFile* file, ThreadPool* pool, Progress progress)
-    : file_(file), pool_(pool), progress_(std::move(progress)), decoded_(pool->threads()) {}
+    : pieces_(file), pool_(pool), progress_(std::move(progress)), decoded_(pool->threads()) {}
 
 absl::Status TensorWriter::Write(const TensorSource& tensor, DirectoryEntry* entry,
                                  std::span<SquaredLoss> losses) {
@@ -209,13 +207,9 @@ absl::Status TensorWriter::PackBatch(const TensorSource& tensor, WeightType type
 absl::Status TensorWriter::Append(std::span<const std::byte> bytes) {
   if (bytes.empty()) return absl::OkStatus();
   hash_.Update(bytes);
-  if (absl::Status s = file_->WriteAt(offset_, bytes); !s.ok()) return s;
+  if (absl::Status s = pieces_.Append(offset_, bytes); !s.ok()) return s;
   offset_ += bytes.size();
   done_ += bytes.size();
-  if (offset_ - writing_ >= kWritebackBytes) {
-    file_->StartWriting(writing_, offset_ - writing_);
-    writing_ = offset_;
-  }
   if (progress_ && !progress_(done_)) return absl::CancelledError("the writing was stopped");
   return absl::OkStatus();
 }

@@ -17,6 +17,7 @@
 #include "models/checksum.h"
 #include "models/model_source.h"
 #include "models/panel_loss.h"
+#include "models/piece_writer.h"
 #include "models/tvl_format.h"
 
 namespace tvl {
@@ -33,8 +34,8 @@ struct TensorSource {
   WeightType type = WeightType::kF32;  // of the matrices
 };
 
-// Memory stays bounded by two batches of panels, whatever the model; the bytes do not depend on the
-// threads.
+// Memory stays bounded by two batches of panels and a piece of the file, whatever the model; the
+// bytes do not depend on the threads.
 class TensorWriter {
  public:
   // Called after each batch with the bytes of tensor data written. False stops the writing.
@@ -50,6 +51,8 @@ class TensorWriter {
   // losses: none, or one for each matrix, to which is added what it costs.
   absl::Status Write(const TensorSource& tensor, format::DirectoryEntry* entry,
                      std::span<SquaredLoss> losses = {});
+  // After the last tensor: writes what waits for more.
+  absl::Status Finish() { return pieces_.Flush(); }
 
  private:
   absl::Status WriteVector(const TensorSource& tensor, const format::DirectoryEntry& entry);
@@ -61,12 +64,11 @@ class TensorWriter {
                          std::span<SquaredLoss> losses);
   absl::Status Append(std::span<const std::byte> bytes);
 
-  AtomicFile* const file_;
+  PieceWriter pieces_;
   ThreadPool* const pool_;
   const Progress progress_;
   uint64_t done_ = 0;
-  uint64_t offset_ = 0;   // in the file, of what comes next
-  uint64_t writing_ = 0;  // what is before this the disk has been told to write
+  uint64_t offset_ = 0;  // in the file, of what comes next
   Xxh3Stream hash_;
   // (panels of a batch, panel bytes) each: what is packed, and what was and is appended.
   AlignedBuffer<std::byte> batches_[2];

@@ -18,6 +18,10 @@ inline constexpr uint8_t kMagic[8] = {0x89, 'T', 'V', 'L', '\r', '\n', 0x1a, '\n
 inline constexpr uint16_t kMajor = 1;
 inline constexpr uint16_t kMinor = 0;
 inline constexpr uint32_t kDataAlignment = 65536;
+// Where the tensors of a file of at least so many bytes begin, so that pages of 2 MB begin with
+// them. A multiple of kDataAlignment, which is all that readers ask for.
+inline constexpr uint64_t kLargeFileBytes = uint64_t{64} << 20;
+inline constexpr uint64_t kLargeDataAlignment = uint64_t{2} << 20;
 inline constexpr size_t kSectionAlignment = 64;
 inline constexpr uint32_t kTypeVector = 64;  // beside the values of WeightType
 

@@ -116,7 +116,7 @@ TEST(TvlHostileTest, ConfigFields) {
        {4, 2, "config field sliding_window: expected 1 to 16777216, found 0"},
        {4, 3, "tensor layers.0.bq: it is missing"},
        {4, 4, "tensor layers.0.q_norm: it is missing"},
-       {4, 5, "config field architecture"},
+       {4, 6, "config field architecture"},
        {8, 0, "config field dim"},
        {8, kHuge32, "config field dim"},
        {8, 37, "tensor token_embedding: expected the shape (67, 37) by the config, found (67, 36)"},

@@ -130,6 +130,23 @@ DirectoryEntry MakeEntry(const TensorSource& tensor, uint64_t offset) {
   return e;
 }
 
+// Fills the directory; `sections_end` is the end of what comes before the tensors. Returns where
+// they begin.
+uint64_t PlaceTensors(const std::vector<TensorSource>& tensors, uint64_t sections_end,
+                      std::vector<DirectoryEntry>* directory) {
+  uint64_t bytes = 0;  // of all before
+  for (const TensorSource& tensor : tensors) {
+    directory->push_back(MakeEntry(tensor, bytes));
+    bytes += directory->back().bytes;
+  }
+  const uint64_t least = RoundUp(sections_end, format::kDataAlignment);
+  const uint64_t begin = least + bytes < format::kLargeFileBytes
+                             ? least
+                             : RoundUp(sections_end, format::kLargeDataAlignment);
+  for (DirectoryEntry& entry : *directory) entry.offset += begin;
+  return begin;
+}
+
 // Writes the tensor, and adds what became of its matrices.
 absl::Status WriteWithFates(const TensorSource& tensor, DirectoryEntry* entry, TensorWriter* writer,
                             std::vector<MatrixFate>* fates) {
@@ -176,13 +193,9 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
     header.tokenizer_offset = RoundUp(end, format::kSectionAlignment);
     end = header.tokenizer_offset + tokenizer_section.size();
   }
-  const uint64_t data_begin = RoundUp(end, format::kDataAlignment);
-  end = data_begin;
   std::vector<DirectoryEntry> directory;
-  for (const TensorSource& tensor : tensors) {
-    directory.push_back(MakeEntry(tensor, end));
-    end += directory.back().bytes;
-  }
+  const uint64_t data_begin = PlaceTensors(tensors, end, &directory);
+  end = directory.back().offset + directory.back().bytes;
   header.file_size = end;
 
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
@@ -200,6 +213,7 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
                          : WriteWithFates(tensors[i], &directory[i], &data, options.fates);
     if (!s.ok()) return s;
   }
+  if (absl::Status s = data.Finish(); !s.ok()) return s;
   header.checksum = HeaderChecksum(header, config, directory);
   if (absl::Status s = file->WriteAt(0, AsBytes(header)); !s.ok()) return s;
   if (absl::Status s = file->WriteAt(header.config_offset, AsBytes(config)); !s.ok()) return s;

@@ -18,10 +18,13 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/mapped_file.h"
 #include "core/thread_pool.h"
 #include "core/tile.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/tvl_reader.h"
 #include "tests/support/test_model.h"
 
 namespace tvl {
@@ -267,6 +270,36 @@ TEST_F(TvlWriterTest, ReportsProgressUpToTheTotal) {
   ASSERT_EQ(WriteTvl(model_.source(), "", Path("model"), options), absl::OkStatus());
   EXPECT_EQ(last, total);
   EXPECT_EQ(total, fs::file_size(Path("model")) - 65536);
+}
+
+// Tensors of a large file begin on 2 MB, those of a small one on 64 kB, as they always did.
+TEST_F(TvlWriterTest, LargeFilesBeginOnAPageOfTwoMegabytes) {
+  const auto data_begin = [&](uint32_t vocab_size) {
+    ModelSource model = model_.source();
+    model.config.vocab_size = vocab_size;
+    model.embedding.rows = vocab_size;
+    model.embedding.data = nullptr;
+    model.embedding.decode_row = [cols = model.embedding.cols](size_t row, float* out) {
+      std::fill_n(out, cols, static_cast<float>(row));
+    };
+    uint64_t total = 0;
+    TvlWriteOptions options;
+    options.progress = [&](uint64_t, uint64_t all) {
+      total = all;
+      return true;
+    };
+    EXPECT_EQ(WriteTvl(model, "", Path("model"), options), absl::OkStatus());
+    const absl::StatusOr<MappedFile> file = MappedFile::Open(Path("model"));
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file->bytes(), "model");
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    EXPECT_EQ(reader->VerifyGaps(), absl::OkStatus());
+    for (const TensorInfo& tensor : reader->tensors())
+      EXPECT_EQ(reader->VerifyTensor(tensor), absl::OkStatus());
+    return fs::file_size(Path("model")) - total;
+  };
+  constexpr uint32_t kRowsOf64MiB = (64u << 20) / (36 * sizeof(float));
+  EXPECT_EQ(data_begin(kRowsOf64MiB / 2), 65536u);
+  EXPECT_EQ(data_begin(kRowsOf64MiB), 2u << 20);
 }
 
 TEST_F(TvlWriterTest, StopsWhenToldAndLeavesNothing) {
