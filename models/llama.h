@@ -33,9 +33,8 @@ namespace tvl {
 //
 // All threads walk the pass together and meet at a barrier where one needs what another wrote: five
 // times per layer when decoding (after q|k|v, attention, wo, gate|up, down), four times more for a
-// chunk, whose norms, quantisation and cache appends are shared out by token and by head, and whose
-// activations are laid out in the backend's batches on the way. Rows of a matrix are shared out in
-// units of 32, contiguously; no sum crosses threads, so the thread count changes no bit.
+// chunk, whose norms, quantisation and cache appends are shared out by token and by head. Rows of a
+// matrix are shared out in units of 32; no sum crosses threads, so their number changes no bit.
 template <Kernel K, ModelView M>
 class Llama {
  public:
@@ -92,15 +91,47 @@ class Llama {
       const TraceScope traced = Traced(TraceOp::kPass);
       Embed();
       worker.Sync();
-      for (size_t layer = 0; layer < c().n_layers; ++layer) RunLayer(layer);
-      if (worker.trace() != nullptr) worker.trace()->SetNoLayer();
+      const bool cut = !decoding() && logits != Logits::kAll;
+      const size_t whole_layers = c().n_layers - (cut ? 1 : 0);
+      for (size_t layer = 0; layer < whole_layers; ++layer) RunLayer(layer);
+      if (cut) return RunLastLayerOfChunk(logits);
       Classify(logits);
     }
 
-    void RunLayer(size_t layer) {
+    // What the last layer makes of a chunk is read by nobody but the last token's logits: of the
+    // other tokens only keys and values are computed. The last token then goes on as if it were
+    // alone, in row 0, which gives it the same bits.
+    void RunLastLayerOfChunk(Logits logits) {
+      const size_t layer = c().n_layers - 1, last = tokens.size() - 1;
+      AppendLayer(layer, llama.model_.layer(layer));
+      if (logits == Logits::kNone) return;
+      worker.Sync();
+      if (worker.index() == 0) {
+        for (const Lane* lane : {&s.x, &s.cos, &s.sin})
+          std::memcpy(lane->Row(0), lane->Row(last), lane->stride * sizeof(float));
+      }
+      worker.Sync();
+      Pass alone = {llama, tokens.last(1), position + last, cache, s, worker};
+      alone.RunLayer(layer, /*appended=*/true);
+      alone.Classify(logits);
+    }
+
+    // Puts the keys and values of a chunk into the cache, and does no more.
+    void AppendLayer(size_t layer, const LayerView& w) {
       if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
       const TraceScope traced = Traced(TraceOp::kLayer);
-      AttentionBlock(layer, llama.model_.layer(layer));
+      Project({{w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}},
+              Normed(w.attention_norm, WantedBy(w.wk, w.wv)));
+      worker.Sync();
+      const TraceScope appending = Traced(TraceOp::kAttention);
+      AppendChunk(layer, w);
+    }
+
+    // `appended`: the keys and values of this layer are in the cache already.
+    void RunLayer(size_t layer, bool appended = false) {
+      if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
+      const TraceScope traced = Traced(TraceOp::kLayer);
+      AttentionBlock(layer, llama.model_.layer(layer), appended);
       FeedForwardBlock(llama.model_.layer(layer));
     }
 
@@ -137,10 +168,16 @@ class Llama {
       for (size_t i = begin; i < end; ++i) f(i * kB, std::min(kB, tokens.size() - i * kB));
     }
 
-    // The normed residual stream of all tokens, as weights of these types take it.
+    // The normed residual stream of all tokens, as weights of these types take it; of one token by
+    // each thread for itself.
     Activations Normed(std::span<const float> weight, Wanted wanted) {
       const TraceScope traced = Traced(TraceOp::kNorm);
-      if (decoding()) return NormedToken(0, weight, wanted);
+      if (decoding()) {
+        const float* row = Norm(0, weight, 0);
+        const QuantizedRows quants = s.xn_quants.From(worker.index());
+        if (wanted.quants) K::QuantizeActivations(row, c().dim, quants);
+        return {{row, 0}, quants};
+      }
       ForBatches([&](size_t t, size_t count) {
         for (size_t i = 0; i < count; ++i) {
           const float* row = Norm(t + i, weight, i);
@@ -151,14 +188,6 @@ class Llama {
       });
       worker.Sync();
       return {{s.xn_batches.data, s.xn_batches.stride}, s.xn_quant_batches};
-    }
-
-    // The same of one token, by each thread for itself.
-    Activations NormedToken(size_t t, std::span<const float> weight, Wanted wanted) {
-      const float* row = Norm(t, weight, 0);
-      const QuantizedRows quants = s.xn_quants.From(worker.index());
-      if (wanted.quants) K::QuantizeActivations(row, c().dim, quants);
-      return {{row, 0}, quants};
     }
 
     static void PlaceTokens(const float* rows, size_t row_stride, size_t count, size_t n, size_t t,
@@ -250,27 +279,31 @@ class Llama {
         K::Add(s.delta.Row(t) + first, rows, s.x.Row(t) + first);
     }
 
-    void AttentionBlock(size_t layer, const LayerView& w) {
+    void AttentionBlock(size_t layer, const LayerView& w, bool appended) {
       const Activations xn = Normed(w.attention_norm, WantedBy(w.wq, w.wk, w.wv));
-      {
-        const TraceScope traced = Traced(TraceOp::kQkv);
-        const Product group[] = {{w.wq, s.q, w.bq}, {w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}};
-        Multiply(group, xn, tokens.size());
-        if constexpr (A.qkv_bias) AddBiases(group);
-      }
+      appended ? Project({{w.wq, s.q, w.bq}}, xn)
+               : Project({{w.wq, s.q, w.bq}, {w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}}, xn);
       worker.Sync();
-      AppendAndAttend(layer, w);
+      AppendAndAttend(layer, w, appended);
       worker.Sync();
       AddToResidual(w.wo, w.bo, Attended(w.wo), TraceOp::kWo);
       worker.Sync();
     }
 
-    void AppendAndAttend(size_t layer, const LayerView& w) {
+    // Queries, keys and values, or some of these.
+    template <size_t N>
+    void Project(const Product (&group)[N], const Activations& xn) {
+      const TraceScope traced = Traced(TraceOp::kQkv);
+      Multiply(group, xn, tokens.size());
+      if constexpr (A.qkv_bias) AddBiases(group);
+    }
+
+    void AppendAndAttend(size_t layer, const LayerView& w, bool appended) {
       const TraceScope traced = Traced(TraceOp::kAttention);
       if (decoding()) {
         const auto [begin, end] = worker.Share(c().n_kv_heads);
         for (size_t head = begin; head < end; ++head) {
-          Append(layer, w, head, 0, 1);
+          if (!appended) Append(layer, w, head, 0, 1);
           AttendGroup(layer, w, head, 0, 1);
         }
       } else {
@@ -373,11 +406,7 @@ class Llama {
       const auto [begin, end] = worker.Share(Units(gate));
       for (size_t unit = begin; unit < end; ++unit) {
         const TileMatrix g = UnitOf(gate, unit), u = UnitOf(w.w13.second, unit);
-        if (decoding()) {
-          GateUnit(w, unit, g, u, xn);
-        } else {
-          GateUnitOfChunk(w, unit, g, u, xn);
-        }
+        decoding() ? GateUnit(w, unit, g, u, xn) : GateUnitOfChunk(w, unit, g, u, xn);
       }
     }
 
@@ -432,16 +461,12 @@ class Llama {
     }
 
     void Classify(Logits logits) {
+      if (worker.trace() != nullptr) worker.trace()->SetNoLayer();
       if (logits == Logits::kNone) return;
       const TraceScope traced = Traced(TraceOp::kClassifier);
       const TileMatrix classifier = llama.model_.classifier();
-      const std::span<const float> weight = llama.model_.final_norm();
-      const Wanted wanted = WantedBy(classifier);
-      if (logits == Logits::kAll) {
-        Multiply<1>({{classifier, s.logits}}, Normed(weight, wanted), tokens.size());
-        return;
-      }
-      Multiply<1>({{classifier, s.logits}}, NormedToken(tokens.size() - 1, weight, wanted), 1);
+      const Activations xn = Normed(llama.model_.final_norm(), WantedBy(classifier));
+      Multiply<1>({{classifier, s.logits}}, xn, tokens.size());
     }
   };
 
@@ -449,12 +474,12 @@ class Llama {
   using RunPass = void (*)(const Llama&, std::span<const TokenId>, size_t, Logits, KvCache&,
                            RunState&, const Worker&);
   static RunPass PassOf(Architecture architecture) {
-    return PassAmong(architecture, std::make_index_sequence<std::size(kArchitectures)>());
-  }
-  template <size_t... I>
-  static RunPass PassAmong(Architecture architecture, std::index_sequence<I...>) {
     RunPass found = nullptr;
-    ((kArchitectures[I].id == architecture ? void(found = &Run<kArchitectures[I]>) : void()), ...);
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      ((kArchitectures[I].id == architecture ? void(found = &Run<kArchitectures[I]>) : void()),
+       ...);
+    }
+    (std::make_index_sequence<std::size(kArchitectures)>());
     return found;
   }
   template <ArchitectureTraits A>
