@@ -78,6 +78,12 @@ std::string FatesText(const std::vector<MatrixFate>& fates) {
   return text;
 }
 
+std::string NotesText(const std::vector<std::string>& notes) {
+  std::string text;
+  for (const std::string& note : notes) absl::StrAppend(&text, "  ", note, "\n");
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<Conversion> Conversion::Open(const ConversionOptions& options) {
@@ -115,7 +121,7 @@ absl::Status Conversion::ReadGguf(MappedFile first) {
   if (!model.ok()) return InFile(options_.in, model.status());
   if (options_.tokenizer.empty()) {
     absl::StatusOr<TokenizerData> tokenizer =
-        ImportGgufTokenizer(parts->contents.metadata, model->config.vocab_size);
+        ImportGgufTokenizer(parts->contents.metadata, model->config.vocab_size, &notes_);
     if (!tokenizer.ok()) return InFile(options_.in, tokenizer.status());
     tokenizer_ = *std::move(tokenizer);
   }
@@ -187,7 +193,7 @@ absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
                       RecipeText(types_, model_.config.tied_classifier),
                       absl::StrFormat("; %.4g bits per weight", summary.bits_per_weight),
                       gguf_ ? "" : QuantsText(summary), ") in ", FormatSeconds(watch.seconds()),
-                      "\n", FatesText(fates));
+                      "\n", FatesText(fates), NotesText(notes_));
 }
 
 }  // namespace tvl

@@ -60,6 +60,7 @@ class Conversion {
   bool gguf_ = false;
   ModelSource model_;
   TokenizerData tokenizer_;
+  std::vector<std::string> notes_;  // of what the tokenizer leaves out
   Recipe types_ = WeightType::kF32;
 };
 

@@ -53,7 +53,7 @@ class Metadata {
   absl::StatusOr<TokenizerData> Import(uint32_t vocab_size) const {
     GgufMetadata metadata;
     for (const auto& [key, value] : values_) metadata.Add(key, value);
-    return ImportGgufTokenizer(metadata, vocab_size);
+    return ImportGgufTokenizer(metadata, vocab_size, nullptr);
   }
 
  private:
