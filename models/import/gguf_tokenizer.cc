@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/quoted.h"
@@ -80,11 +83,37 @@ absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, Tokeni
   return absl::OkStatus();
 }
 
-void ListAddedTokens(TokenizerData* data) {
+// Phi-3's tokenizer takes the white space behind all but three of its special tokens along. No key
+// says so: llama.cpp goes by the model's name too.
+bool SpecialTokensStripRight(const GgufMetadata& metadata) {
+  const absl::StatusOr<std::string_view> text = metadata.StringOr("general.name", "");
+  if (!text.ok()) return false;
+  const std::string name = absl::AsciiStrToLower(std::string(*text));
+  return name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+}
+
+// User-defined tokens, and control tokens whose flags say more than their type.
+void ListAddedTokens(const GgufMetadata& metadata, TokenizerData* data) {
+  constexpr std::string_view kNotStripping[] = {"<unk>", "<s>", "<|endoftext|>"};
+  const bool strip = SpecialTokensStripRight(metadata);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
-    if (data->piece_types[i] == PieceType::kUserDefined && !data->pieces[i].empty())
-      data->added_tokens.push_back({.id = static_cast<uint32_t>(i), .flags = 0});
+    const PieceType type = data->piece_types[i];
+    const std::string& text = data->pieces[i];
+    const bool strips = strip && std::ranges::find(kNotStripping, text) == std::end(kNotStripping);
+    if (text.empty() || !(type == PieceType::kUserDefined || (IsControl(type) && strips))) continue;
+    data->added_tokens.push_back(
+        {.id = static_cast<uint32_t>(i), .flags = strips ? kAddedTokenStripRight : 0});
   }
+}
+
+// Changes the answer, and is not done here.
+void NoteSuppressedTokens(const GgufMetadata& metadata, std::vector<std::string>* notes) {
+  constexpr char kSuppressed[] = "tokenizer.ggml.suppress_tokens";
+  const GgufValue* value = metadata.Find(kSuppressed);
+  if (value == nullptr || value->count == 0 || notes == nullptr) return;
+  notes->push_back(absl::StrCat("metadata key ", kSuppressed, ": ", value->count,
+                                value->count == 1 ? " token is" : " tokens are",
+                                " not to be drawn, which was left out"));
 }
 
 // Gives the pieces that are named for bytes, the first of each name, the type of bytes, whatever
@@ -128,7 +157,7 @@ absl::Status ReadScores(const GgufMetadata& metadata, TokenizerData* data) {
 absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data) {
   if (absl::Status s = ReadScores(metadata, data); !s.ok()) return s;
   if (FindBytePieces(data)) data->flags |= kTokenizerByteFallback;
-  ListAddedTokens(data);
+  ListAddedTokens(metadata, data);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
     if (!IsControl(data->piece_types[i])) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
   }
@@ -178,10 +207,11 @@ absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata, 
   if (data.kind == TokenizerKind::kSentencePieceBpe) {
     if (absl::Status s = ReadSentencePiece(metadata, &data); !s.ok()) return s;
   } else {
-    ListAddedTokens(&data);
+    ListAddedTokens(metadata, &data);
     if (absl::Status s = ReadGgufByteLevel(metadata, &data, notes); !s.ok()) return s;
   }
   if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
+  NoteSuppressedTokens(metadata, notes);
   return data;
 }
 

@@ -19,6 +19,10 @@ namespace tvl {
 // as it is spelt. So are user-defined tokens; one that is spelt with U+2581 is none, but what
 // merges make, as it is to SentencePiece and llama.cpp.
 //
+// Of models named Phi-3 (general.name) special tokens but <unk>, <s> and <|endoftext|> take the white
+// space behind them along, as their publisher's tokenizer and llama.cpp have it. The key
+// suppress_tokens is left out, with a note.
+//
 // What absence means, as in llama.cpp: no scores, all pieces are equal; no types, or type 0, tokens
 // are normal, save the special ids and SentencePiece's bytes, which are known by their names; no
 // pre-tokenizer, the default one; no ids, the defaults of gguf_special_tokens.h; no flags, BOS in

@@ -18,11 +18,13 @@ namespace tvl {
 struct SpecialToken {
   std::string_view text;
   TokenId id;
+  bool strips_right = false;  // the white space after it goes with it
 };
 
 // Finds the texts of a vocabulary's added tokens and, where asked for, of its control and unknown
-// ones. Points into the vocabulary. Building it takes a pass over the piece types if control tokens
-// are asked for; finding looks only at tokens that agree with the text so far, by binary search.
+// ones, which may be listed among the former for the sake of their flags. Points into the
+// vocabulary. Building it takes a pass over the piece types if control tokens are asked for;
+// finding looks only at tokens that agree with the text so far, by binary search.
 class SpecialTokens {
  public:
   SpecialTokens(const TokenizerView& vocabulary, bool control);

@@ -208,6 +208,18 @@ class SentencePieceTest(unittest.TestCase):
         self.assertNotIn(264, tokens(model, " <PRE>", "--parse-special"))
         self.assertNotIn(264, tokens(model, U + "<PRE>"))
 
+    def test_special_tokens_that_strip(self):
+        """Of models named Phi-3; as llama.cpp 0.5.0 has it."""
+        text = "<|user|>\n\n a<|end|> \n<|endoftext|> b <t>  b<|x|>"
+        for name, strips in ((None, False), ("Phi 3 Mini", False), ("unsloth/Phi-3-mini", True), ("phi3", True)):
+            gguf = sentence_piece(self.PIECES + ["<|user|>", "<|end|>", "<|endoftext|>", "<t>", "<|x|>"], [NORMAL] * 5 + [CONTROL] * 3 + [USER_DEFINED, NORMAL])
+            if name:
+                gguf.metadata["general.name"] = (STRING, name)
+            model = write(gguf)
+            whole = [264, 262, 265, 266, 261, 261, 260, 261, 267, 261, 260]
+            self.assertEqual(tokens(model, text, "--parse-special")[: len(whole)] == whole, strips, name)
+            self.assertNotIn(264, tokens(model, text))
+
     def test_bytes_that_are_no_characters(self):
         byte = lambda b: b + 3
         pieces = sentence_piece([U, "a", "u", U + "a", U + "au", "c", "ca", "f"], [NORMAL] * 8)
