@@ -159,7 +159,12 @@ absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data
   if (FindBytePieces(data)) data->flags |= kTokenizerByteFallback;
   ListAddedTokens(metadata, data);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
-    if (!IsControl(data->piece_types[i])) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
+    if (IsControl(data->piece_types[i])) continue;
+    // No text becomes what is spelt with a space, unless it is found as a whole: it must not hide
+    // the piece that is spelt with U+2581.
+    if (IsMergedText(data->piece_types[i]) && data->pieces[i].find(' ') != std::string::npos)
+      data->piece_types[i] = PieceType::kUserDefined;
+    absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
   }
   return absl::OkStatus();
 }

@@ -260,6 +260,16 @@ TEST(GgufTokenizerTest, EndsByTheirIds) {
   EXPECT_EQ(metadata.Import(kByteLevelTokens)->end_tokens, std::vector<TokenId>({0, 1, 3, 5, 4}));
 }
 
+TEST(GgufTokenizerTest, TokensThatAreNotToBeDrawn) {
+  Metadata metadata = ByteLevel();
+  metadata.Set("suppress_tokens", std::vector<uint32_t>{});
+  EXPECT_EQ(metadata.Notes(kByteLevelTokens).size(), 1u) << "of bytes without tokens";
+  metadata.Set("suppress_tokens", std::vector<uint32_t>{1, 2});
+  EXPECT_EQ(metadata.Notes(kByteLevelTokens).back(),
+            "metadata key tokenizer.ggml.suppress_tokens: 2 tokens are not to be drawn, which was "
+            "left out");
+}
+
 // A file's special ids, or what llama.cpp has in their place.
 TEST(GgufTokenizerTest, IdsThatAreNoTokens) {
   Metadata metadata;

@@ -35,7 +35,9 @@ class SpecialTokens {
     size_t begin;  // where the token's text stands
     SpecialToken token;
   };
-  // The first place at or after `from` where a token's text stands, and the longest one there.
+  // The first place at or after `from` where a token's text stands, and the longest one there, as
+  // in published tokenizers. (llama.cpp takes the longest of the whole text first, which is another
+  // where texts of tokens overlap.)
   std::optional<Match> Find(std::string_view text, size_t from) const;
 
  private:

@@ -199,6 +199,10 @@ class SentencePieceTest(unittest.TestCase):
         spaces = sentence_piece(self.PIECES + ["  ", " <t>", "<u> "], [NORMAL] * 5 + [USER_DEFINED] * 3)
         self.check(spaces, ("a  b", [262, 264, 261, 260]), (" a", [261, 262]), ("x <t>a", [261, 123, 265, 262]),
                    ("<u> b", [266, 261, 260]), (" ", [261, 261]))  # fmt: skip
+        # No text becomes a normal token that is spelt with a space; nor does it hide the one that is not.
+        hidden = sentence_piece([" a", "a b", U, "a", "b", U + "a", "a" + U], [NORMAL] * 7)
+        self.check(hidden, ("a b", [264, 261, 263]), (" a a", [261, 264, 264]), ("ba b", [261, 263, 265, 263]))
+        self.assertEqual(run("tokenize", "-m", "model.gguf", "--decode", "263 259 260").stdout, b"b aa b\n")
         both = sentence_piece(["  ", U * 2, "a", U], [USER_DEFINED, NORMAL, NORMAL, NORMAL])
         self.check(both, (" a", [260, 261]), ("  a", [259, 262, 261]))
 
