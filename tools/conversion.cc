@@ -121,7 +121,7 @@ absl::Status Conversion::ReadGguf(MappedFile first) {
   if (!model.ok()) return InFile(options_.in, model.status());
   if (options_.tokenizer.empty()) {
     absl::StatusOr<TokenizerData> tokenizer =
-        ImportGgufTokenizer(parts->contents.metadata, model->config.vocab_size);
+        ImportGgufTokenizer(parts->contents.metadata, model->config.vocab_size, &model->notes);
     if (!tokenizer.ok()) return InFile(options_.in, tokenizer.status());
     tokenizer_ = *std::move(tokenizer);
   }

@@ -54,7 +54,8 @@ absl::Status OpenGgufVocabulary(const std::string& path, Opened* opened) {
   if (!gguf.ok()) return InFile(path, gguf.status());
   const auto pieces = gguf->metadata.Strings("tokenizer.ggml.tokens");
   if (!pieces.ok()) return InFile(path, pieces.status());
-  const auto data = ImportGgufTokenizer(gguf->metadata, static_cast<uint32_t>(pieces->size()));
+  const auto data =
+      ImportGgufTokenizer(gguf->metadata, static_cast<uint32_t>(pieces->size()), nullptr);
   if (!data.ok()) return InFile(path, data.status());
   opened->section = SerializeTokenizer(*data);
   const auto view =

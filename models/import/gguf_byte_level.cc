@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,7 +29,9 @@ constexpr char kPre[] = "tokenizer.ggml.pre";
 
 constexpr uint32_t kBosAndWholePieces = kTokenizerAddBos | kTokenizerWholePieceFirst;
 
-// What llama.cpp makes of tokenizer.ggml.pre (src/llama-vocab.cpp).
+// What llama.cpp makes of tokenizer.ggml.pre (src/llama-vocab.cpp of version 0.5.0). Not here are
+// those of encoders and of models whose architecture no importer knows: chameleon, gemma4,
+// granite-embed-*, jais-2, jina-v1-en, jina-v2-code, roberta-bpe, sarvam-moe and whitespace.
 struct NamedPreTokenizer {
   std::string_view name;
   PreTokenizer number;
@@ -35,8 +39,13 @@ struct NamedPreTokenizer {
 };
 constexpr NamedPreTokenizer kPreTokenizers[] = {
     {"a.x-4.0", PreTokenizer::kGpt2},
+    {"afmoe", PreTokenizer::kAfmoe},
+    {"bailingmoe", PreTokenizer::kBailing},
+    {"bailingmoe2", PreTokenizer::kBailing},
+    {"bloom", PreTokenizer::kBloom},
     {"chatglm-bpe", PreTokenizer::kLlama3},
     {"codeshell", PreTokenizer::kStarCoder},
+    {"cohere2moe", PreTokenizer::kTinyAya},
     {"command-r", PreTokenizer::kStarCoder},
     {"dbrx", PreTokenizer::kLlama3},
     {"deepseek-coder", PreTokenizer::kDeepSeekCoder},
@@ -45,7 +54,9 @@ constexpr NamedPreTokenizer kPreTokenizers[] = {
     {"deepseek-v3", PreTokenizer::kDeepSeek3},
     {"default", PreTokenizer::kDefault},
     {"exaone", PreTokenizer::kStarCoder},
+    {"exaone-moe", PreTokenizer::kExaoneMoe},
     {"exaone4", PreTokenizer::kGpt2},
+    {"f2llmv2", PreTokenizer::kQwen2},
     {"falcon", PreTokenizer::kFalcon},
     {"falcon-h1", PreTokenizer::kLlama3, kBosAndWholePieces},
     {"falcon3", PreTokenizer::kLlama3, kBosAndWholePieces},
@@ -53,37 +64,60 @@ constexpr NamedPreTokenizer kPreTokenizers[] = {
     {"glm4", PreTokenizer::kLlama3},
     {"gpt-2", PreTokenizer::kGpt2},
     {"gpt-4o", PreTokenizer::kGpt4o},
+    {"gpt3-finnish", PreTokenizer::kBloom},
     {"granite-docling", PreTokenizer::kGpt2},
     {"grok-2", PreTokenizer::kQwen2},
     {"hunyuan", PreTokenizer::kQwen2},
     {"hunyuan-dense", PreTokenizer::kDeepSeek3},
+    {"hy_v4", PreTokenizer::kDeepSeek3},
     {"jais", PreTokenizer::kGpt2},
     {"jina-de", PreTokenizer::kGpt2},
     {"jina-es", PreTokenizer::kGpt2},
     {"jina-v2-de", PreTokenizer::kGpt2},
     {"jina-v2-es", PreTokenizer::kGpt2},
+    {"jina-v5-nano", PreTokenizer::kLlama3, kBosAndWholePieces},
+    {"joyai-llm", PreTokenizer::kDeepSeek3},
+    {"kanana2", PreTokenizer::kGpt4o},
+    {"kimi-k2", PreTokenizer::kKimiK2},
     {"kormo", PreTokenizer::kQwen2},
+    {"laguna", PreTokenizer::kLaguna},
     {"lfm2", PreTokenizer::kLlama3, kBosAndWholePieces},
+    {"llada-moe", PreTokenizer::kBailing},
     {"llama-bpe", PreTokenizer::kLlama3, kBosAndWholePieces},
     {"llama-v3", PreTokenizer::kLlama3, kBosAndWholePieces},
     {"llama3", PreTokenizer::kLlama3, kBosAndWholePieces},
     {"llama4", PreTokenizer::kGpt4o},
     {"megrez", PreTokenizer::kQwen2},
     {"mellum", PreTokenizer::kGpt2},
+    {"mellum2", PreTokenizer::kStarCoder},
     {"midm-2.0", PreTokenizer::kLlama3, kBosAndWholePieces},
     {"minerva-7b", PreTokenizer::kStarCoder},
+    {"minicpm5", PreTokenizer::kMiniCpm5, kTokenizerWholePieceFirst},
+    {"minimax-m2", PreTokenizer::kGpt4o},
+    {"modern-bert", PreTokenizer::kGpt2},
     {"mpt", PreTokenizer::kGpt2},
     {"olmo", PreTokenizer::kGpt2},
     {"phi-2", PreTokenizer::kGpt2},
     {"pixtral", PreTokenizer::kLlama3, kBosAndWholePieces},
+    {"poro-chat", PreTokenizer::kBloom},
     {"qwen2", PreTokenizer::kQwen2},
+    {"qwen35", PreTokenizer::kQwen35},
     {"refact", PreTokenizer::kStarCoder},
+    {"seed-coder", PreTokenizer::kSeedCoder},
     {"smaug-bpe", PreTokenizer::kLlama3},
     {"smollm", PreTokenizer::kStarCoder},
+    {"solar-open", PreTokenizer::kQwen2},
+    {"spark2_5", PreTokenizer::kSpark},
     {"stablelm2", PreTokenizer::kQwen2},
     {"starcoder", PreTokenizer::kStarCoder},
+    {"superbpe", PreTokenizer::kSuperBpe},
+    {"talkie", PreTokenizer::kGpt4o},
     {"tekken", PreTokenizer::kTekken, kBosAndWholePieces},
+    {"tiny_aya", PreTokenizer::kTinyAya},
     {"trillion", PreTokenizer::kGpt2},
+    {"ufakzeka", PreTokenizer::kUfakzeka},
+    {"viking", PreTokenizer::kViking},
+    {"youtu", PreTokenizer::kYoutu, kTokenizerWholePieceFirst},
 };
 
 // GPT-2 writes a byte that is printable in Latin-1 as that letter; the others, in their order, as
@@ -118,67 +152,104 @@ std::optional<std::string> BytesOf(std::string_view letters) {
   return bytes;
 }
 
-bool IsControl(const TokenizerData& data, size_t id) {
-  return !data.piece_types.empty() && IsControl(data.piece_types[id]);
-}
-
-// Whether a token is written in letters.
-bool IsText(const TokenizerData& data, size_t id) {
-  const bool user_defined =
-      !data.piece_types.empty() && data.piece_types[id] == PieceType::kUserDefined;
-  return !IsControl(data, id) && !user_defined;
-}
-
-// Pieces that merges speak of, by their bytes: the first that is text, else the first user-defined
-// one, which some files have where the bytes are a token of the vocabulary's own too.
-class PieceIds {
+// What merges call texts, by their bytes: tokens' ids; beyond the vocabulary, numbers of the other
+// bytes, and of what merges make on their way.
+class TextNumbers {
  public:
-  explicit PieceIds(const TokenizerData& data) {
-    ids_.reserve(data.pieces.size());
+  // `pieces` are bytes by now, but for those that are text as it is.
+  explicit TextNumbers(const TokenizerData& data) : next_(data.pieces.size() + kBytes) {
+    tokens_.reserve(data.pieces.size());
+    for (size_t byte = 0; byte < kBytes; ++byte)
+      tokens_.emplace(std::string(1, static_cast<char>(byte)), data.pieces.size() + byte);
     for (size_t i = 0; i < data.pieces.size(); ++i) {
-      if (IsText(data, i)) ids_.emplace(data.pieces[i], static_cast<uint32_t>(i));
+      if (IsMergedText(data.piece_types[i])) Add(data.pieces[i], i, data.pieces.size());
     }
-    for (const AddedToken& added : data.added_tokens) ids_.emplace(data.pieces[added.id], added.id);
+    // Where nothing else has these letters, merges may make a user-defined token. A single byte is
+    // not one, since that is looked up before.
+    for (const AddedToken& added : data.added_tokens) {
+      const std::optional<std::string> bytes = BytesOf(data.pieces[added.id]);
+      if (bytes && bytes->size() > 1) tokens_.emplace(*bytes, added.id);
+    }
+    for (size_t i = 0; i < data.pieces.size(); ++i) {
+      if (!IsControl(data.piece_types[i])) continue;
+      const std::optional<std::string> bytes = BytesOf(data.pieces[i]);
+      if (bytes && bytes->size() > 1 && !tokens_.contains(*bytes)) control_.insert(*bytes);
+    }
   }
-  std::optional<uint32_t> Find(std::string_view bytes) const {
-    const auto found = ids_.find(bytes);
-    if (found == ids_.end()) return std::nullopt;
-    return found->second;
+  bool IsToken(const std::string& bytes) const { return tokens_.contains(bytes); }
+  bool IsControlToken(const std::string& bytes) const { return control_.contains(bytes); }
+  uint64_t Of(const std::string& bytes) {
+    const auto [at, added] = tokens_.emplace(bytes, next_);
+    if (added) ++next_;
+    return at->second;
   }
+  uint64_t end() const { return next_; }
 
  private:
-  std::unordered_map<std::string_view, uint32_t> ids_;
+  static constexpr size_t kBytes = 256;
+
+  // The first of equal pieces counts, and before the number that every byte has.
+  void Add(const std::string& piece, uint64_t id, uint64_t vocab_size) {
+    const auto [at, added] = tokens_.emplace(piece, id);
+    if (!added && at->second >= vocab_size) at->second = id;
+  }
+
+  std::unordered_map<std::string, uint64_t> tokens_;
+  std::unordered_set<std::string> control_;
+  uint64_t next_;
 };
 
-absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data) {
-  const absl::StatusOr<std::vector<std::string_view>> merges = metadata.Strings(kMerges);
-  if (!merges.ok()) return merges.status();
-  if (merges->empty()) return MalformedGgufKey(kMerges, "some merges, found none");
-  const PieceIds ids(*data);
-  // Ranks, and twice as many slots of the index, have 32 bits in a .tvl file.
-  if (merges->size() > INT32_MAX)
-    return MalformedGgufKey(kMerges, "at most 2147483647 merges, found ", merges->size());
-  data->merges.reserve(merges->size());
-  for (size_t i = 0; i < merges->size(); ++i) {
-    const std::string_view merge = (*merges)[i];
-    const size_t space = merge.find(' ', 1);
-    if (space == std::string_view::npos || space + 1 == merge.size()) {
-      return MalformedGgufKey(kMerges, "two tokens with a space between, found ", Quoted(merge),
-                              " as merge ", i);
+struct TextMerge {
+  std::string left, right;
+};
+// Nothing where the line can be none: no two texts of letters with a space between.
+std::optional<TextMerge> ParseMerge(std::string_view line) {
+  const size_t space = line.find(' ', 1);
+  if (space == std::string_view::npos) return std::nullopt;
+  std::optional<std::string> left = BytesOf(line.substr(0, space));
+  std::optional<std::string> right = BytesOf(line.substr(space + 1));
+  if (!left || !right || left->empty() || right->empty()) return std::nullopt;
+  return TextMerge{*std::move(left), *std::move(right)};
+}
+
+absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data,
+                        std::vector<std::string>* notes) {
+  const absl::StatusOr<std::vector<std::string_view>> lines = metadata.Strings(kMerges);
+  if (!lines.ok()) return lines.status();
+  std::vector<TextMerge> merges;
+  merges.reserve(lines->size());
+  std::unordered_set<std::string> results;
+  for (const std::string_view line : *lines) {
+    if (std::optional<TextMerge> merge = ParseMerge(line)) {
+      results.insert(merge->left + merge->right);
+      merges.push_back(*std::move(merge));
     }
-    const std::optional<std::string> left = BytesOf(merge.substr(0, space));
-    const std::optional<std::string> right = BytesOf(merge.substr(space + 1));
-    const bool letters = left.has_value() && right.has_value();
-    const auto left_id = letters ? ids.Find(*left) : std::nullopt;
-    const auto right_id = letters ? ids.Find(*right) : std::nullopt;
-    const auto result = letters ? ids.Find(absl::StrCat(*left, *right)) : std::nullopt;
-    if (!left_id || !right_id || !result) {
-      return MalformedGgufKey(kMerges,
-                              "two tokens of the vocabulary that together are a third one, found ",
-                              Quoted(merge), " as merge ", i);
-    }
-    data->merges.push_back({*left_id, *right_id, *result});
   }
+  TextNumbers numbers(*data);
+  const auto comes_about = [&](const std::string& text) {
+    return !numbers.IsControlToken(text) && (numbers.IsToken(text) || results.contains(text));
+  };
+  size_t falling_apart = 0;
+  for (const auto& [left, right] : merges) {
+    const std::string result = left + right;
+    if (!comes_about(left) || !comes_about(right) || !comes_about(result)) continue;
+    const uint64_t number = numbers.Of(result);
+    if (number >= data->pieces.size()) ++falling_apart;
+    data->merges.push_back({static_cast<uint32_t>(numbers.Of(left)),
+                            static_cast<uint32_t>(numbers.Of(right)),
+                            static_cast<uint32_t>(number)});
+  }
+  // Numbers, ranks, and twice as many slots of the index have 32 bits in a .tvl file.
+  if (numbers.end() > INT32_MAX || merges.size() > INT32_MAX)
+    return MalformedGgufKey(kMerges, "at most 2147483647 merges, found ", merges.size());
+  const auto note = [&](size_t count, const char* what) {
+    if (count == 0 || notes == nullptr) return;
+    notes->push_back(
+        absl::StrCat("metadata key ", kMerges, ": ", count, " of ", lines->size(), what));
+  };
+  note(lines->size() - data->merges.size(),
+       " are no merges of texts that come about, or are of control tokens, and were left out");
+  note(falling_apart, " make what is no token, which falls apart into its letters");
   return absl::OkStatus();
 }
 
@@ -199,33 +270,24 @@ absl::Status ReadPreTokenizer(const GgufMetadata& metadata, TokenizerData* data)
 
 }  // namespace
 
-absl::Status ReadGgufByteLevel(const GgufMetadata& metadata, TokenizerData* data) {
+absl::Status ReadGgufByteLevel(const GgufMetadata& metadata, TokenizerData* data,
+                               std::vector<std::string>* notes) {
+  std::array<bool, 256> has_token = {};
   for (size_t i = 0; i < data->pieces.size(); ++i) {
-    if (!IsText(*data, i)) continue;
-    if (std::optional<std::string> bytes = BytesOf(data->pieces[i]))
+    if (!IsMergedText(data->piece_types[i])) continue;
+    if (std::optional<std::string> bytes = BytesOf(data->pieces[i])) {
+      if (bytes->size() == 1) has_token[static_cast<uint8_t>(bytes->front())] = true;
       data->pieces[i] = *std::move(bytes);
+    } else {
+      data->piece_types[i] = PieceType::kUserDefined;
+    }
   }
-  if (absl::Status s = ReadMerges(metadata, data); !s.ok()) return s;
+  if (const auto lacking = std::ranges::count(has_token, false); lacking > 0 && notes != nullptr) {
+    notes->push_back(absl::StrCat("metadata key ", kTokens, ": ", lacking,
+                                  " of the 256 bytes have no token, and give none"));
+  }
+  if (absl::Status s = ReadMerges(metadata, data, notes); !s.ok()) return s;
   return ReadPreTokenizer(metadata, data);
-}
-
-absl::Status CheckGgufBytes(const TokenizerData& data) {
-  if (data.unk_id >= 0) return absl::OkStatus();
-  // Of equal pieces the first is found.
-  enum { kNone, kText, kControl };
-  std::array<int, 256> found = {};
-  for (size_t i = 0; i < data.pieces.size(); ++i) {
-    if (data.pieces[i].size() != 1) continue;
-    int& byte = found[static_cast<uint8_t>(data.pieces[i][0])];
-    if (byte == kNone) byte = IsControl(data, i) ? kControl : kText;
-  }
-  for (size_t byte = 0; byte < found.size(); ++byte) {
-    if (found[byte] == kText) continue;
-    return MalformedGgufKey(kTokens,
-                            "a token for every byte, or tokenizer.ggml.unknown_token_id, found ",
-                            found[byte] == kNone ? "none" : "a control token", " for byte ", byte);
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace tvl

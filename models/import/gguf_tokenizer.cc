@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <string>
@@ -10,11 +11,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/quoted.h"
-#include "core/token.h"
 #include "models/import/gguf_byte_level.h"
+#include "models/import/gguf_special_tokens.h"
 #include "models/tokenizer/sentence_piece_codec.h"
 
 namespace tvl {
@@ -57,114 +59,113 @@ absl::Status ReadPieces(const GgufMetadata& metadata, uint32_t vocab_size, Token
   return absl::OkStatus();
 }
 
+// Without the key all tokens are normal, but for what ids and names say.
 absl::Status ReadTypes(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
-  // Byte-level BPE does without: all tokens are normal then.
-  if (data->kind == TokenizerKind::kByteLevelBpe && !metadata.Has(kTokenType))
-    return absl::OkStatus();
+  const bool sentence_piece = data->kind == TokenizerKind::kSentencePieceBpe;
+  data->piece_types.assign(vocab_size, PieceType::kNormal);
+  if (!metadata.Has(kTokenType)) return absl::OkStatus();
   const absl::StatusOr<std::vector<int64_t>> types = metadata.Integers(kTokenType);
   if (!types.ok()) return types.status();
   if (absl::Status s = CheckCount(kTokenType, types->size(), vocab_size); !s.ok()) return s;
   for (size_t i = 0; i < types->size(); ++i) {
     const int64_t type = (*types)[i];
-    if (type < static_cast<int64_t>(PieceType::kNormal) ||
-        type > static_cast<int64_t>(PieceType::kByte)) {
-      return MalformedGgufKey(kTokenType, "numbers from 1 to 6, found ", type, " for token ", i);
+    if (type < 0 || type > static_cast<int64_t>(PieceType::kByte)) {
+      return MalformedGgufKey(kTokenType, "numbers from 0 to 6, found ", type, " for token ", i);
     }
-    data->piece_types.push_back(static_cast<PieceType>(type));
-    if (data->piece_types.back() == PieceType::kUserDefined && !data->pieces[i].empty())
-      data->added_tokens.push_back({.id = static_cast<uint32_t>(i), .flags = 0});
+    // 0 is "undefined": a token of no type in particular is a normal one.
+    if (type > 0) data->piece_types[i] = static_cast<PieceType>(type);
+    // What is found in the text as a whole is spelt as it is there. A token that is spelt with
+    // U+2581, as files from before July 2024 have them, is one that merges make.
+    if (sentence_piece && data->piece_types[i] == PieceType::kUserDefined &&
+        data->pieces[i].find(kSpace) != std::string::npos)
+      data->piece_types[i] = PieceType::kNormal;
   }
   return absl::OkStatus();
 }
 
-// Whether there is a piece for every byte: the first piece of its name, which is the one that is
-// found by it.
-bool HasBytePieces(const TokenizerData& data) {
-  std::map<std::string, bool> found;
-  for (int byte = 0; byte < 256; ++byte) found[BytePieceName(static_cast<uint8_t>(byte))] = false;
-  size_t count = 0;
-  for (size_t i = 0; i < data.pieces.size() && count < found.size(); ++i) {
-    const auto name = found.find(data.pieces[i]);
-    if (name == found.end() || name->second) continue;
-    if (data.piece_types[i] != PieceType::kByte) return false;
-    name->second = true;
-    ++count;
-  }
-  return count == found.size();
+// Phi-3's tokenizer takes the white space behind all but three of its special tokens along. No key
+// says so: llama.cpp goes by the model's name too.
+bool SpecialTokensStripRight(const GgufMetadata& metadata) {
+  const absl::StatusOr<std::string_view> text = metadata.StringOr("general.name", "");
+  if (!text.ok()) return false;
+  const std::string name = absl::AsciiStrToLower(std::string(*text));
+  return name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
 }
 
-// Scores and spaces. A control token's text is what stands in a prompt, U+2581 included.
-absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data) {
-  absl::StatusOr<std::vector<float>> scores = metadata.F32s(kScoresKey);
-  if (!scores.ok()) return scores.status();
+// User-defined tokens, and control tokens whose flags say more than their type.
+void ListAddedTokens(const GgufMetadata& metadata, TokenizerData* data) {
+  constexpr std::string_view kNotStripping[] = {"<unk>", "<s>", "<|endoftext|>"};
+  const bool strip = SpecialTokensStripRight(metadata);
+  for (size_t i = 0; i < data->pieces.size(); ++i) {
+    const PieceType type = data->piece_types[i];
+    const std::string& text = data->pieces[i];
+    const bool strips = strip && std::ranges::find(kNotStripping, text) == std::end(kNotStripping);
+    if (text.empty() || !(type == PieceType::kUserDefined || (IsControl(type) && strips))) continue;
+    data->added_tokens.push_back(
+        {.id = static_cast<uint32_t>(i), .flags = strips ? kAddedTokenStripRight : 0});
+  }
+}
+
+// Changes the answer, and is not done here.
+void NoteSuppressedTokens(const GgufMetadata& metadata, std::vector<std::string>* notes) {
+  constexpr char kSuppressed[] = "tokenizer.ggml.suppress_tokens";
+  const GgufValue* value = metadata.Find(kSuppressed);
+  if (value == nullptr || value->count == 0 || notes == nullptr) return;
+  notes->push_back(absl::StrCat("metadata key ", kSuppressed, ": ", value->count,
+                                value->count == 1 ? " token is" : " tokens are",
+                                " not to be drawn, which was left out"));
+}
+
+// Gives the pieces that are named for bytes, the first of each name, the type of bytes, whatever
+// else they are but control tokens. False, and nothing is changed, where a byte has none.
+bool FindBytePieces(TokenizerData* data) {
+  std::map<std::string, size_t> first;
+  for (int byte = 0; byte < 256; ++byte)
+    first[BytePieceName(static_cast<uint8_t>(byte))] = data->pieces.size();
+  size_t count = 0;
+  for (size_t i = 0; i < data->pieces.size() && count < first.size(); ++i) {
+    const auto name = first.find(data->pieces[i]);
+    if (name == first.end() || name->second < data->pieces.size()) continue;
+    if (IsControl(data->piece_types[i])) return false;
+    name->second = i;
+    ++count;
+  }
+  if (count < first.size()) return false;
+  for (const auto& [name, i] : first) data->piece_types[i] = PieceType::kByte;
+  return true;
+}
+
+// Numbers of any type; without the key all pieces are equal.
+absl::Status ReadScores(const GgufMetadata& metadata, TokenizerData* data) {
   const uint32_t vocab_size = static_cast<uint32_t>(data->pieces.size());
+  data->scores.assign(vocab_size, 0);
+  if (!metadata.Has(kScoresKey)) return absl::OkStatus();
+  absl::StatusOr<std::vector<float>> scores = metadata.F32s(kScoresKey);
+  if (const auto integers = metadata.Integers(kScoresKey); !scores.ok() && integers.ok())
+    scores = std::vector<float>(integers->begin(), integers->end());
+  if (!scores.ok()) return scores.status();
   if (absl::Status s = CheckCount(kScoresKey, scores->size(), vocab_size); !s.ok()) return s;
   const auto nan = std::ranges::find_if(*scores, [](float score) { return std::isnan(score); });
   if (nan != scores->end()) {
     return MalformedGgufKey(kScoresKey, "numbers, found NaN for token ", nan - scores->begin());
   }
   data->scores = *std::move(scores);
-  for (size_t i = 0; i < data->pieces.size(); ++i) {
-    if (!IsControl(data->piece_types[i])) absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
-  }
-  if (HasBytePieces(*data)) data->flags |= kTokenizerByteFallback;
   return absl::OkStatus();
 }
 
-// The id at `key`; -1 where there is no such key.
-absl::StatusOr<TokenId> ReadId(const GgufMetadata& metadata, const char* key, uint32_t vocab_size) {
-  if (!metadata.Has(key)) return -1;
-  const absl::StatusOr<uint32_t> id = metadata.U32(key);
-  if (!id.ok()) return id.status();
-  // "None" in some files.
-  if (*id == UINT32_MAX) return -1;
-  if (*id < vocab_size) return static_cast<TokenId>(*id);
-  return MalformedGgufKey(key, "a token from 0 to ", vocab_size - 1, ", found ", *id);
-}
-
-void AddEnd(TokenId id, TokenizerData* data) {
-  if (id >= 0 && std::ranges::find(data->end_tokens, id) == data->end_tokens.end())
-    data->end_tokens.push_back(id);
-}
-
-// Models end their turns with tokens that their files do not name as ends; llama.cpp knows these.
-void AddEndsByText(TokenizerData* data) {
-  constexpr std::string_view kDeepSeekEnd =
-      "<\xEF\xBD\x9C"
-      "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
-  constexpr std::string_view kEnds[] = {
-      "<|eot_id|>",         "<|im_end|>", "<|return|>", "<|call|>", "<end_of_turn>",
-      "<|endoftext|>",      "<|eom_id|>", "<EOT>",      "_<EOT>",   "<|end_of_text|>",
-      "<end_of_utterance>", kDeepSeekEnd, "<|end|>"};
-  std::map<std::string_view, TokenId> found;
-  for (size_t i = 0; i < data->piece_types.size(); ++i) {
-    if (IsControl(data->piece_types[i]) &&
-        std::ranges::find(kEnds, data->pieces[i]) != std::end(kEnds))
-      found.emplace(data->pieces[i], static_cast<TokenId>(i));
+// Scores, bytes and spaces. A control token's text is what stands in a prompt, U+2581 included.
+absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data) {
+  if (absl::Status s = ReadScores(metadata, data); !s.ok()) return s;
+  if (FindBytePieces(data)) data->flags |= kTokenizerByteFallback;
+  ListAddedTokens(metadata, data);
+  for (size_t i = 0; i < data->pieces.size(); ++i) {
+    if (IsControl(data->piece_types[i])) continue;
+    // No text becomes what is spelt with a space, unless it is found as a whole: it must not hide
+    // the piece that is spelt with U+2581.
+    if (IsMergedText(data->piece_types[i]) && data->pieces[i].find(' ') != std::string::npos)
+      data->piece_types[i] = PieceType::kUserDefined;
+    absl::StrReplaceAll({{kSpace, " "}}, &data->pieces[i]);
   }
-  // Where turns end by these two, <|end|> ends but a message of several in one.
-  if (found.contains("<|return|>") && found.contains("<|call|>")) found.erase("<|end|>");
-  for (const auto& [text, id] : found) AddEnd(id, data);
-}
-
-absl::Status ReadIds(const GgufMetadata& metadata, uint32_t vocab_size, TokenizerData* data) {
-  TokenId eot = -1, eom = -1;
-  const struct {
-    const char* key;
-    TokenId* id;
-  } ids[] = {{"tokenizer.ggml.bos_token_id", &data->bos_id},
-             {"tokenizer.ggml.eos_token_id", &data->eos_id},
-             {"tokenizer.ggml.unknown_token_id", &data->unk_id},
-             {"tokenizer.ggml.padding_token_id", &data->pad_id},
-             {"tokenizer.ggml.eot_token_id", &eot},
-             {"tokenizer.ggml.eom_token_id", &eom}};
-  for (const auto& named : ids) {
-    const absl::StatusOr<TokenId> id = ReadId(metadata, named.key, vocab_size);
-    if (!id.ok()) return id.status();
-    *named.id = *id;
-  }
-  for (const TokenId end : {data->eos_id, eot, eom}) AddEnd(end, data);
-  AddEndsByText(data);
   return absl::OkStatus();
 }
 
@@ -185,6 +186,10 @@ absl::Status ReadFlags(const GgufMetadata& metadata, TokenizerData* data) {
     if (!set.ok()) return set.status();
     data->flags = *set ? data->flags | rule.flag : data->flags & ~rule.flag;
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadChatTemplate(const GgufMetadata& metadata, TokenizerData* data) {
   const absl::StatusOr<std::string_view> chat = metadata.StringOr("tokenizer.chat_template", "");
   if (!chat.ok()) return chat.status();
   data->chat_template = std::string(*chat);
@@ -193,23 +198,25 @@ absl::Status ReadFlags(const GgufMetadata& metadata, TokenizerData* data) {
 
 }  // namespace
 
-absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata,
-                                                  uint32_t vocab_size) {
+absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata, uint32_t vocab_size,
+                                                  std::vector<std::string>* notes) {
   const absl::StatusOr<TokenizerKind> kind = ReadKind(metadata);
   if (!kind.ok()) return kind.status();
   TokenizerData data;
   data.kind = *kind;
   if (absl::Status s = ReadPieces(metadata, vocab_size, &data); !s.ok()) return s;
   if (absl::Status s = ReadTypes(metadata, vocab_size, &data); !s.ok()) return s;
-  const absl::Status pieces = data.kind == TokenizerKind::kSentencePieceBpe
-                                  ? ReadSentencePiece(metadata, &data)
-                                  : ReadGgufByteLevel(metadata, &data);
-  if (!pieces.ok()) return pieces;
-  if (absl::Status s = ReadIds(metadata, vocab_size, &data); !s.ok()) return s;
-  if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
-  if (data.kind == TokenizerKind::kByteLevelBpe) {
-    if (absl::Status s = CheckGgufBytes(data); !s.ok()) return s;
+  if (absl::Status s = ReadChatTemplate(metadata, &data); !s.ok()) return s;
+  // While the pieces are as the file spells them.
+  if (absl::Status s = ReadGgufSpecialTokens(metadata, &data, notes); !s.ok()) return s;
+  if (data.kind == TokenizerKind::kSentencePieceBpe) {
+    if (absl::Status s = ReadSentencePiece(metadata, &data); !s.ok()) return s;
+  } else {
+    ListAddedTokens(metadata, &data);
+    if (absl::Status s = ReadGgufByteLevel(metadata, &data, notes); !s.ok()) return s;
   }
+  if (absl::Status s = ReadFlags(metadata, &data); !s.ok()) return s;
+  NoteSuppressedTokens(metadata, notes);
   return data;
 }
 

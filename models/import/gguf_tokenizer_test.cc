@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/token.h"
 #include "gtest/gtest.h"
 #include "models/import/gguf_metadata.h"
@@ -29,6 +30,9 @@ class Metadata {
   }
   void Set(const std::string& key, uint32_t number) {
     values_[Key(key)] = {GgufValueType::kU32, Keep(Bytes(number)), {}, 0};
+  }
+  void Set(const std::string& key, int32_t number) {
+    values_[Key(key)] = {GgufValueType::kI32, Keep(Bytes(number)), {}, 0};
   }
   void Set(const std::string& key, bool flag) {
     values_[Key(key)] = {GgufValueType::kBool, Keep(std::string(1, flag ? 1 : 0)), {}, 0};
@@ -50,14 +54,22 @@ class Metadata {
   }
   void Drop(const std::string& key) { values_.erase(Key(key)); }
 
-  absl::StatusOr<TokenizerData> Import(uint32_t vocab_size) const {
+  absl::StatusOr<TokenizerData> Import(uint32_t vocab_size,
+                                       std::vector<std::string>* notes = nullptr) const {
     GgufMetadata metadata;
     for (const auto& [key, value] : values_) metadata.Add(key, value);
-    return ImportGgufTokenizer(metadata, vocab_size);
+    return ImportGgufTokenizer(metadata, vocab_size, notes);
+  }
+  std::vector<std::string> Notes(uint32_t vocab_size) const {
+    std::vector<std::string> notes;
+    EXPECT_TRUE(Import(vocab_size, &notes).ok());
+    return notes;
   }
 
  private:
-  static std::string Key(const std::string& key) { return absl::StrCat("tokenizer.ggml.", key); }
+  static std::string Key(const std::string& key) {
+    return key == "chat_template" ? "tokenizer." + key : absl::StrCat("tokenizer.ggml.", key);
+  }
   template <typename T>
   static std::string Bytes(T value) {
     std::string bytes(sizeof(value), '\0');
@@ -96,6 +108,7 @@ TEST(GgufTokenizerTest, ByteLevelPiecesAreTheirBytes) {
   EXPECT_EQ(data->pieces, std::vector<std::string>({"a", "b", " ", "ab", " ab", "<|im_end|>",
                                                     "\xC4\xA0", "\xE2\x96\x81x", "<unk>"}))
       << "text where types say so, and where a letter is none of GPT-2's";
+  EXPECT_EQ(data->piece_types[7], PieceType::kUserDefined) << "no text becomes it";
   EXPECT_EQ(data->merges, std::vector<TokenizerMerge>({{0, 1, 3}, {2, 3, 4}}));
   EXPECT_EQ(data->added_tokens, std::vector<AddedToken>({{6, 0}}));
   EXPECT_EQ(data->end_tokens, std::vector<TokenId>({5})) << "by its text";
@@ -112,8 +125,6 @@ TEST(GgufTokenizerTest, EveryByteHasItsLetter) {
                                                   "\xC5\x83", "\xC2\xA1", "\xC3\xBF", "!", "~"});
   metadata.Set("token_type", std::vector<uint32_t>(9, 1));
   metadata.Set("merges", std::vector<std::string>{"\xC4\x80 \xC4\xA0"});
-  // Whatever the merges say; they are looked at last.
-  EXPECT_FALSE(metadata.Import(9).ok());
   metadata.Set("tokens",
                std::vector<std::string>{"\xC4\x80", "\xC4\xA0", "\xC4\xA1", "\xC5\x82", "\xC5\x83",
                                         "\xC2\xA1", "\xC3\xBF", "!", "\xC4\x80\xC4\xA0"});
@@ -127,11 +138,16 @@ TEST(GgufTokenizerTest, EveryByteHasItsLetter) {
 TEST(GgufTokenizerTest, ByteLevelWithoutTypes) {
   Metadata metadata = ByteLevel();
   metadata.Drop("token_type");
+  metadata.Set("bos_token_id", 4u);
   const absl::StatusOr<TokenizerData> data = metadata.Import(kByteLevelTokens);
   ASSERT_TRUE(data.ok()) << data.status();
-  EXPECT_TRUE(data->piece_types.empty());
+  std::vector<PieceType> types(kByteLevelTokens, PieceType::kNormal);
+  types[4] = types[5] = PieceType::kControl;  // BOS, <|im_end|>
+  types[7] = PieceType::kUserDefined;         // no letters
+  types[8] = PieceType::kUnknown;
+  EXPECT_EQ(data->piece_types, types);
   EXPECT_TRUE(data->added_tokens.empty());
-  EXPECT_TRUE(data->end_tokens.empty());
+  EXPECT_EQ(data->end_tokens, std::vector<TokenId>({5}));
 }
 
 TEST(GgufTokenizerTest, PreTokenizersByName) {
@@ -154,6 +170,14 @@ TEST(GgufTokenizerTest, PreTokenizersByName) {
       {"falcon", PreTokenizer::kFalcon, 0},
       {"tekken", PreTokenizer::kTekken, kTokenizerAddBos | kTokenizerWholePieceFirst},
       {"llama4", PreTokenizer::kGpt4o, 0},
+      {"minimax-m2", PreTokenizer::kGpt4o, 0},
+      {"seed-coder", PreTokenizer::kSeedCoder, 0},
+      {"viking", PreTokenizer::kViking, 0},
+      {"poro-chat", PreTokenizer::kBloom, 0},
+      {"superbpe", PreTokenizer::kSuperBpe, 0},
+      {"qwen35", PreTokenizer::kQwen35, 0},
+      {"minicpm5", PreTokenizer::kMiniCpm5, kTokenizerWholePieceFirst},
+      {"youtu", PreTokenizer::kYoutu, kTokenizerWholePieceFirst},
   };
   for (const auto& expected : cases) {
     Metadata metadata = ByteLevel();
@@ -182,16 +206,129 @@ TEST(GgufTokenizerTest, EndsByText) {
   Metadata metadata = ByteLevel();
   metadata.Set("tokens", std::vector<std::string>{"a", "b", "ab", "<|end|>", "<|return|>",
                                                   "<|eot_id|>", "<|eom_id|>", "<|im_end|>"});
-  metadata.Set("token_type", std::vector<uint32_t>{1, 1, 1, 3, 3, 3, 3, 1});
-  metadata.Set("merges", std::vector<std::string>{"a b"});
+  metadata.Set("token_type", std::vector<uint32_t>{1, 1, 1, 3, 4, 3, 3, 1});
+  metadata.Set("merges", std::vector<std::string>{"a b", "<|im_end| >"});
   metadata.Set("eos_token_id", 6u);
   metadata.Set("unknown_token_id", 0u);
-  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 3, 5, 4}))
-      << "control tokens, each once";
-  metadata.Set("tokens", std::vector<std::string>{"a", "b", "ab", "<|end|>", "<|return|>",
-                                                  "<|call|>", "<|eom_id|>", "<|im_end|>"});
-  EXPECT_EQ(metadata.Import(8)->end_tokens, std::vector<TokenId>({6, 5, 4}))
-      << "where turns have parts, <|end|> ends one of these";
+  const absl::StatusOr<TokenizerData> data = metadata.Import(8);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->end_tokens, std::vector<TokenId>({6, 3, 4, 5, 7})) << "each once, of any type";
+  EXPECT_EQ(data->piece_types[7], PieceType::kControl) << "no text becomes an end";
+  EXPECT_EQ(data->piece_types[4], PieceType::kControl);
+  EXPECT_TRUE(data->added_tokens.empty());
+  EXPECT_EQ(data->merges, std::vector<TokenizerMerge>({{0, 1, 2}}));
+  const std::string by_text = "; by its text it was taken for a control token";
+  EXPECT_EQ(
+      metadata.Notes(8),
+      std::vector<std::string>(
+          {"metadata key tokenizer.ggml.token_type: token 4, '<|return|>', is of type 4" + by_text,
+           "metadata key tokenizer.ggml.token_type: token 7, '<|im_end|>', is of type 1" + by_text,
+           "metadata key tokenizer.ggml.tokens: 254 of the 256 bytes have no token, and give "
+           "none",
+           "metadata key tokenizer.ggml.merges: 1 of 2 are no merges of texts that come "
+           "about, or are of control tokens, and were left out"}));
+}
+
+// What is an end only where others are not.
+TEST(GgufTokenizerTest, EndsThatOthersReplace) {
+  const auto ends = [](const std::vector<std::string>& texts) {
+    Metadata metadata = ByteLevel();
+    std::vector<std::string> tokens = {"a", "b", "ab"};
+    tokens.insert(tokens.end(), texts.begin(), texts.end());
+    metadata.Set("tokens", tokens);
+    metadata.Drop("token_type");
+    metadata.Drop("unknown_token_id");
+    return metadata.Import(static_cast<uint32_t>(tokens.size()))->end_tokens;
+  };
+  using Ids = std::vector<TokenId>;
+  EXPECT_EQ(ends({"<|end|>", "<|return|>", "<|call|>"}), Ids({4, 5})) << "a part of a message's";
+  EXPECT_EQ(ends({"<|end|>", "<|flush|>", "<|calls|>"}), Ids({4, 5}));
+  EXPECT_EQ(ends({"<|end|>", "<|return|>"}), Ids({3, 4}));
+  EXPECT_EQ(ends({"</s>", "<|tool_response>", "<turn|>"}), Ids({4, 5}));
+  EXPECT_EQ(ends({"</s>", "<turn|>"}), Ids({3, 4}));
+  EXPECT_EQ(ends({"<|over|>", "<eot>", "<|im_end|", "</S>", "<|channel|>"}), Ids());
+  EXPECT_EQ(ends({"<PAD>", "[PAD]", "<|repo_name|>", "<|file_sep|>", "<PRE>"}), Ids({3, 5, 6}))
+      << "one of each of fill-in-the-middle";
+}
+
+TEST(GgufTokenizerTest, EndsByTheirIds) {
+  Metadata metadata = ByteLevel();
+  metadata.Set("eos_token_id", 0u);
+  metadata.Set("eot_token_id", 1u);
+  metadata.Set("eom_token_id", 3u);
+  metadata.Set("fim_rep_token_id", 4u);
+  EXPECT_EQ(metadata.Import(kByteLevelTokens)->end_tokens, std::vector<TokenId>({0, 1, 3, 5, 4}));
+}
+
+TEST(GgufTokenizerTest, TokensThatAreNotToBeDrawn) {
+  Metadata metadata = ByteLevel();
+  metadata.Set("suppress_tokens", std::vector<uint32_t>{});
+  EXPECT_EQ(metadata.Notes(kByteLevelTokens).size(), 1u) << "of bytes without tokens";
+  metadata.Set("suppress_tokens", std::vector<uint32_t>{1, 2});
+  EXPECT_EQ(metadata.Notes(kByteLevelTokens).back(),
+            "metadata key tokenizer.ggml.suppress_tokens: 2 tokens are not to be drawn, which was "
+            "left out");
+}
+
+// A file's special ids, or what llama.cpp has in their place.
+TEST(GgufTokenizerTest, IdsThatAreNoTokens) {
+  Metadata metadata;
+  metadata.Set("model", std::string_view("llama"));
+  metadata.Set("tokens", std::vector<std::string>{"<unk>", "<s>", "</s>", "a"});
+  const auto ids = [&](const Metadata& from, uint32_t size) {
+    const absl::StatusOr<TokenizerData> data = from.Import(size);
+    EXPECT_TRUE(data.ok()) << data.status();
+    return std::vector<TokenId>({data->unk_id, data->bos_id, data->eos_id, data->pad_id});
+  };
+  using Ids = std::vector<TokenId>;
+  EXPECT_EQ(ids(metadata, 4), Ids({0, 1, 2, -1}));
+  EXPECT_EQ(metadata.Import(4)->end_tokens, Ids({2}));
+  metadata.Set("bos_token_id", UINT32_MAX);
+  metadata.Set("eos_token_id", -1);
+  metadata.Set("unknown_token_id", 4u);
+  metadata.Set("padding_token_id", 4u);
+  metadata.Set("eot_token_id", 99u);
+  EXPECT_EQ(ids(metadata, 4), Ids({0, 1, 2, -1}));
+  const std::string key = "metadata key tokenizer.ggml.";
+  EXPECT_EQ(
+      metadata.Notes(4),
+      std::vector<std::string>(
+          {key + "bos_token_id: 4294967295 is no token of the 4, and 1, the default, was taken",
+           key + "eos_token_id: -1 is no token of the 4, and 2, the default, was taken",
+           key + "unknown_token_id: 4 is no token of the 4, and 0, the default, was taken",
+           key + "padding_token_id: 4 is no token of the 4, and was left out",
+           key + "eot_token_id: 99 is no token of the 4, and was left out"}));
+  metadata.Set("bos_token_id", 3u);
+  EXPECT_EQ(ids(metadata, 4), Ids({0, 3, 2, -1}));
+  metadata.Set("tokens", std::vector<std::string>{"a", "b"});
+  EXPECT_EQ(ids(metadata, 2), Ids({0, 1, -1, -1})) << "no default is beyond the vocabulary";
+  metadata.Set("bos_token_id", std::string_view("<s>"));
+  EXPECT_FALSE(metadata.Import(2).ok());
+
+  Metadata falcon = ByteLevel();
+  falcon.Drop("unknown_token_id");
+  std::vector<std::string> tokens;
+  for (int i = 0; i < 12; ++i) tokens.push_back(std::string(1, static_cast<char>('a' + i)));
+  falcon.Set("tokens", tokens);
+  std::vector<uint32_t> types(12, 1);
+  falcon.Set("token_type", types);
+  EXPECT_EQ(ids(falcon, 12), Ids({-1, -1, -1, -1})) << "11 is Falcon's, where it is control";
+  types[11] = 3;
+  falcon.Set("token_type", types);
+  EXPECT_EQ(ids(falcon, 12), Ids({-1, 11, 11, -1}));
+  EXPECT_EQ(falcon.Import(12)->end_tokens, Ids({11}));
+}
+
+// Where the file's types would keep a template's own text from becoming what it says.
+TEST(GgufTokenizerTest, NormalTokensThatOpenTurns) {
+  Metadata metadata = ByteLevel();
+  metadata.Set("tokens", std::vector<std::string>{"a", "b", "ab", "<|im_start|>", "[INST]"});
+  metadata.Set("token_type", std::vector<uint32_t>{1, 1, 1, 1, 4});
+  metadata.Drop("unknown_token_id");
+  EXPECT_EQ(metadata.Import(5)->piece_types[3], PieceType::kNormal);
+  metadata.Set("chat_template", std::string_view("<|im_start|>[INST]"));
+  EXPECT_EQ(metadata.Import(5)->piece_types[3], PieceType::kControl);
+  EXPECT_EQ(metadata.Import(5)->piece_types[4], PieceType::kUserDefined) << "text becomes it";
 }
 
 TEST(GgufTokenizerTest, RefusesAnEmptyVocabulary) {
@@ -201,59 +338,47 @@ TEST(GgufTokenizerTest, RefusesAnEmptyVocabulary) {
             "metadata key tokenizer.ggml.tokens: expected at least one token, found none");
 }
 
-TEST(GgufTokenizerTest, RefusesMergesThatAreNone) {
-  const auto error = [](const std::vector<std::string>& merges) {
+TEST(GgufTokenizerTest, MergesThatAreNone) {
+  const auto merges = [](const std::vector<std::string>& lines) {
     Metadata metadata = ByteLevel();
-    metadata.Set("merges", merges);
-    return absl::StrCat(metadata.Import(kByteLevelTokens).status().message());
+    metadata.Set("merges", lines);
+    return metadata.Import(kByteLevelTokens)->merges;
   };
-  const std::string key = "metadata key tokenizer.ggml.merges: expected ";
-  EXPECT_EQ(error({}), key + "some merges, found none");
-  const std::string pair = key + "two tokens with a space between, found ";
-  EXPECT_EQ(error({"a b", "ab"}), pair + "'ab' as merge 1");
-  EXPECT_EQ(error({""}), pair + "'' as merge 0");
-  EXPECT_EQ(error({" "}), pair + "' ' as merge 0");
-  EXPECT_EQ(error({"a "}), pair + "'a ' as merge 0");
-  EXPECT_EQ(error({" a"}), pair + "' a' as merge 0");
-  const std::string third =
-      key + "two tokens of the vocabulary that together are a third one, found ";
-  EXPECT_EQ(error({"a x"}), third + "'a x' as merge 0");
-  EXPECT_EQ(error({"x a"}), third + "'x a' as merge 0");
-  EXPECT_EQ(error({"b a"}), third + "'b a' as merge 0");
-  EXPECT_EQ(error({"a b b"}), third + "'a b b' as merge 0");
-  EXPECT_EQ(error({"a \xFF"}), third + "'a \\xff' as merge 0");
-  EXPECT_EQ(error({"a \xC4"}), third + "'a \\xc4' as merge 0");
+  using Merges = std::vector<TokenizerMerge>;
+  EXPECT_EQ(merges({}), Merges());
+  EXPECT_EQ(
+      merges({"#version: 0.2", "", " ", "ab", "a ", " a", "a b b", "a \xFF", "a \xC4", "a b"}),
+      Merges({{0, 1, 3}}));
+  EXPECT_EQ(merges({"xx a", "a xx"}), Merges()) << "of what never comes about";
+  // Bytes without a token, 9 + 'x', and what merges make on their way, from 9 + 256 on.
+  EXPECT_EQ(merges({"a x", "ax ab"}), Merges({{0, 9 + 'x', 265}, {265, 3, 266}}));
+  EXPECT_EQ(merges({"b a", "a b", "b a"}), Merges({{1, 0, 265}, {0, 1, 3}, {1, 0, 265}}));
+
   Metadata metadata = ByteLevel();
+  metadata.Set("merges", std::vector<std::string>{"#version: 0.2", "a b", "b a"});
+  const std::vector<std::string> notes = metadata.Notes(kByteLevelTokens);
+  ASSERT_EQ(notes.size(), 3u);
+  EXPECT_EQ(notes[1],
+            "metadata key tokenizer.ggml.merges: 1 of 3 are no merges of texts that come about, or "
+            "are of control tokens, and were left out");
+  EXPECT_EQ(notes[2],
+            "metadata key tokenizer.ggml.merges: 1 of 3 make what is no token, which falls apart "
+            "into its letters");
   metadata.Drop("merges");
   EXPECT_EQ(metadata.Import(kByteLevelTokens).status().message(),
-            key + "an array of strings, found none");
-}
-
-TEST(GgufTokenizerTest, RefusesBytesWithoutTokens) {
-  Metadata metadata = ByteLevel();
-  metadata.Drop("unknown_token_id");
-  const std::string message =
-      "metadata key tokenizer.ggml.tokens: expected a token for every byte, or "
-      "tokenizer.ggml.unknown_token_id, found ";
-  EXPECT_EQ(metadata.Import(kByteLevelTokens).status().message(), message + "none for byte 0");
-  metadata.Set("tokens", std::vector<std::string>{"a", "b", "\xC4\xA0", "ab",
-                                                  "\xC4\xA0"
-                                                  "ab",
-                                                  std::string(1, '\0'), "<u>", "x", "<unk>"});
-  EXPECT_EQ(metadata.Import(kByteLevelTokens).status().message(),
-            message + "a control token for byte 0");
+            "metadata key tokenizer.ggml.merges: expected an array of strings, found none");
 }
 
 TEST(GgufTokenizerTest, RefusesPreTokenizersThatItDoesNotKnow) {
   Metadata metadata = ByteLevel();
-  metadata.Set("pre", std::string_view("viking"));
+  metadata.Set("pre", std::string_view("chameleon"));
   const std::string message = absl::StrCat(metadata.Import(kByteLevelTokens).status().message());
   EXPECT_TRUE(
       message.starts_with("metadata key tokenizer.ggml.pre: expected a pre-tokenizer that this "
                           "version knows (a.x-4.0, "))
       << message;
   EXPECT_NE(message.find(", llama-bpe, "), std::string::npos) << message;
-  EXPECT_TRUE(message.ends_with("), found 'viking'")) << message;
+  EXPECT_TRUE(message.ends_with("), found 'chameleon'")) << message;
 }
 
 // In SentencePiece's vocabularies U+2581 is a space, but not in what a prompt spells out.
@@ -270,8 +395,50 @@ TEST(GgufTokenizerTest, SentencePieceSpaces) {
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->kind, TokenizerKind::kSentencePieceBpe);
   EXPECT_EQ(data->pieces, std::vector<std::string>({"<unk>", "<\xE2\x96\x81>", " a", "  "}));
+  EXPECT_EQ(data->piece_types[3], PieceType::kNormal) << "what merges make";
+  EXPECT_TRUE(data->added_tokens.empty());
   EXPECT_EQ(data->flags, kTokenizerDummyPrefix | kTokenizerAddBos);
   EXPECT_TRUE(data->merges.empty());
+  metadata.Set("tokens", std::vector<std::string>{"<unk>", "a",
+                                                  "\xE2\x96\x81"
+                                                  "<PRE>",
+                                                  " a"});
+  metadata.Set("token_type", std::vector<uint32_t>{2, 1, 4, 4});
+  EXPECT_EQ(metadata.Import(4)->pieces[2],
+            "\xE2\x96\x81"
+            "<PRE>")
+      << "a control token by its text";
+  EXPECT_EQ(metadata.Import(4)->added_tokens, std::vector<AddedToken>({{3, 0}}));
+}
+
+// Bytes are known by their names, and the special ids without types too.
+TEST(GgufTokenizerTest, SentencePieceWithoutScoresAndTypes) {
+  Metadata metadata;
+  metadata.Set("model", std::string_view("llama"));
+  std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+  for (int byte = 0; byte < 256; ++byte) tokens.push_back(absl::StrFormat("<0x%02X>", byte));
+  tokens.push_back("a");
+  metadata.Set("tokens", tokens);
+  std::vector<PieceType> types(260, PieceType::kByte);
+  types[0] = PieceType::kUnknown;
+  types[1] = types[2] = PieceType::kControl;
+  types[259] = PieceType::kNormal;
+  absl::StatusOr<TokenizerData> data = metadata.Import(260);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(data->piece_types, types);
+  EXPECT_EQ(data->scores, std::vector<float>(260, 0));
+  EXPECT_NE(data->flags & kTokenizerByteFallback, 0u);
+  std::vector<uint32_t> numbers(260, 1);
+  numbers[0] = 2;
+  numbers[1] = numbers[2] = 3;
+  numbers[259] = 0;  // undefined
+  metadata.Set("token_type", numbers);
+  EXPECT_EQ(metadata.Import(260)->piece_types, types) << "whatever the types say of bytes";
+  metadata.Set("scores", std::vector<uint32_t>(260, 7));
+  EXPECT_EQ(metadata.Import(260)->scores, std::vector<float>(260, 7)) << "integers are numbers";
+  numbers[3] = 3;
+  metadata.Set("token_type", numbers);
+  EXPECT_EQ(metadata.Import(260)->flags & kTokenizerByteFallback, 0u) << "a control token is none";
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "core/token.h"
 #include "models/tokenizer/byte_text.h"
 #include "models/tokenizer/pair_merger.h"
@@ -18,36 +17,40 @@
 namespace tvl {
 namespace {
 
-bool IsControl(const TokenizerView& vocabulary, TokenId id) {
-  return vocabulary.has_piece_types() && IsControl(vocabulary.piece_type(id));
-}
-
-// The token that text can become, or -1.
+// The token that text can become by its bytes, or -1.
 TokenId FindText(const TokenizerView& vocabulary, std::string_view text) {
   const TokenId id = vocabulary.FindPiece(text);
-  return id >= 0 && !IsControl(vocabulary, id) ? id : -1;
+  if (id < 0) return -1;
+  return !vocabulary.has_piece_types() || IsMergedText(vocabulary.piece_type(id)) ? id : -1;
 }
 
-// Slots hold tokens, bytes at first; two become what the merge table says.
+// Slots hold runs of a word's bytes, single ones at first; two become what the merge table says. A
+// run's number is a token's or, from vocab_size on, that of bytes that are no piece.
 class MergeRule {
  public:
   explicit MergeRule(const TokenizerView& vocabulary) : vocabulary_(vocabulary) {}
 
-  std::vector<TokenId>& tokens() { return tokens_; }
+  struct Run {
+    TokenId id;
+    uint32_t bytes;
+  };
+  std::vector<Run>& runs() { return runs_; }
 
   PairMerge Find(size_t left, size_t right) const {
-    const int64_t rank = vocabulary_.FindMerge(tokens_[left], tokens_[right]);
+    const int64_t rank = vocabulary_.FindMerge(runs_[left].id, runs_[right].id);
     if (rank < 0) return {};
     const uint32_t result = vocabulary_.merge(static_cast<size_t>(rank)).result;
-    if (result >= vocabulary_.vocab_size()) return {};  // only in a damaged file
+    if (result > INT32_MAX) return {};  // only in a damaged file
     return {static_cast<TokenId>(result), UINT32_MAX - static_cast<uint32_t>(rank)};
   }
 
-  void Apply(size_t left, size_t, TokenId id) { tokens_[left] = id; }
+  void Apply(size_t left, size_t right, TokenId id) {
+    runs_[left] = {id, runs_[left].bytes + runs_[right].bytes};
+  }
 
  private:
   const TokenizerView& vocabulary_;
-  std::vector<TokenId> tokens_;
+  std::vector<Run> runs_;
 };
 
 // Encodes words, one after the other.
@@ -66,24 +69,39 @@ class WordEncoder {
         return;
       }
     }
-    std::vector<TokenId>& tokens = rule_.tokens();
-    tokens.clear();
-    for (const char c : word) tokens.push_back(TokenOf(static_cast<uint8_t>(c)));
-    merger_.Run(tokens.size());
-    merger_.ForEach([&](size_t slot) { out_.push_back(tokens[slot]); });
+    std::vector<MergeRule::Run>& runs = rule_.runs();
+    runs.clear();
+    for (const char c : word) runs.push_back({NumberOf(static_cast<uint8_t>(c)), 1});
+    merger_.Run(runs.size());
+    // The merger keeps the first slot of each run, which is its first byte's place.
+    merger_.ForEach([&](size_t slot) { Emit(runs[slot].id, word.substr(slot, runs[slot].bytes)); });
   }
 
  private:
   static constexpr TokenId kNotLookedUp = -2;
 
-  // A byte without a piece is unknown; the check has seen to it that there is such a token then.
   TokenId TokenOf(uint8_t byte) {
     TokenId& token = byte_tokens_[byte];
-    if (token == kNotLookedUp) {
-      token = FindText(vocabulary_, ByteText(byte));
-      if (token < 0) token = vocabulary_.unk_id();
-    }
+    if (token == kNotLookedUp) token = FindText(vocabulary_, ByteText(byte));
     return token;
+  }
+  // A token, or what merges call a byte that is none.
+  TokenId NumberOf(uint8_t byte) {
+    const TokenId token = TokenOf(byte);
+    return token >= 0 ? token : static_cast<TokenId>(vocabulary_.vocab_size() + byte);
+  }
+
+  // What merges have made that is no piece falls apart. llama.cpp then looks for a token of each
+  // byte of the letters that it writes for bytes: ASCII's, which are their own letters, have one.
+  void Emit(TokenId id, std::string_view bytes) {
+    if (vocabulary_.IsValid(id)) {
+      out_.push_back(id);
+      return;
+    }
+    for (const char c : bytes) {
+      const TokenId token = c > ' ' && c < '\x7F' ? TokenOf(static_cast<uint8_t>(c)) : -1;
+      if (token >= 0) out_.push_back(token);
+    }
   }
 
   const TokenizerView& vocabulary_;
@@ -103,20 +121,9 @@ absl::Status CheckByteLevelTokenizer(const TokenizerView& vocabulary) {
                                                  " for a tokenizer of kind 3, found ",
                                                  vocabulary.flags()));
   }
-  if (vocabulary.merge_count() == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(kSection, "merges: expected some for a tokenizer of kind 3, found none"));
-  }
   const absl::Status pre_tokenizer = CheckPreTokenizer(vocabulary.pre_tokenizer());
   if (!pre_tokenizer.ok())
     return absl::Status(pre_tokenizer.code(), absl::StrCat(kSection, pre_tokenizer.message()));
-  for (size_t byte = 0; byte < kByteCount && vocabulary.unk_id() < 0; ++byte) {
-    if (FindText(vocabulary, ByteText(static_cast<uint8_t>(byte))) >= 0) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%spieces: expected one for every byte, or unk_id, for a tokenizer of kind 3, found none "
-        "for byte 0x%02X",
-        kSection, byte));
-  }
   return absl::OkStatus();
 }
 
@@ -130,7 +137,8 @@ void EncodeByteLevel(const TokenizerView& vocabulary, std::string_view text,
 }
 
 std::string_view DecodeByteLevel(const TokenizerView& vocabulary, TokenId token) {
-  if (!vocabulary.IsValid(token) || IsControl(vocabulary, token)) return {};
+  if (!vocabulary.IsValid(token)) return {};
+  if (vocabulary.has_piece_types() && IsControl(vocabulary.piece_type(token))) return {};
   return vocabulary.piece(token);
 }
 

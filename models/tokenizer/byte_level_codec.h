@@ -12,12 +12,13 @@
 
 namespace tvl {
 
-// Whether the section has what this kind needs: merges, a pre-tokenizer that is known, and a token
-// for every byte. Compiles the pre-tokenizer's expressions.
+// Whether the section has what this kind needs: a pre-tokenizer that is known, whose expressions
+// are compiled then.
 absl::Status CheckByteLevelTokenizer(const TokenizerView& vocabulary);
 
-// Appends the tokens of `text`, without BOS. O(n log n) in its length. REQUIRES: a vocabulary that
-// has passed the check.
+// Appends the tokens of `text`, without BOS. O(n log n) in its length. A byte without a token gives
+// none: as in llama.cpp nothing becomes the unknown token, which StarCoder's files say is
+// <|endoftext|>. REQUIRES: a vocabulary that has passed the check.
 void EncodeByteLevel(const TokenizerView& vocabulary, std::string_view text,
                      std::vector<TokenId>* tokens);
 

@@ -234,26 +234,70 @@ TEST(ByteLevelTest, RefusesWhatLacksSomething) {
   const TokenizerData good = Vocabulary({{"a", "b"}});
   EXPECT_EQ(CreateError(good), "");
   TokenizerData data = good;
-  data.merges.clear();
-  EXPECT_EQ(CreateError(data),
-            "tokenizer section: merges: expected some for a tokenizer of kind 3, found none");
-  data = good;
   data.pre_tokenizer = 77;
   EXPECT_EQ(CreateError(data),
-            "tokenizer section: pre_tokenizer: expected a number from 0 to 11, which are all that "
+            "tokenizer section: pre_tokenizer: expected a number from 0 to 26, which are all that "
             "this version knows, found 77");
   data = good;
   data.flags = kTokenizerDummyPrefix;
   EXPECT_EQ(
       CreateError(data),
       "tokenizer section: flags: expected no bits but 140 for a tokenizer of kind 3, found 1");
-  data = good;
-  data.pieces[0xAB] = "?";
-  EXPECT_EQ(CreateError(data),
-            "tokenizer section: pieces: expected one for every byte, or unk_id, for a tokenizer of "
-            "kind 3, found none for byte 0xAB");
-  data.unk_id = 'u';
-  EXPECT_EQ(LoadedTokenizer(data).Encode("a\xAB"), Tokens({'a', 'u'}));
+}
+
+TEST(ByteLevelTest, BytesWithoutTokensGiveNone) {
+  TokenizerData data = Vocabulary({{"a", "b"}});
+  data.pieces[0xAB] = data.pieces[0xFF] = data.pieces['c'] = "?";
+  for (const TokenId unknown : {-1, int{'u'}, int{kEnd}}) {  // whatever its type
+    data.unk_id = unknown;
+    const LoadedTokenizer t(data);
+    EXPECT_EQ(t.Encode("a\xAB"), Tokens({'a'}));
+    EXPECT_EQ(t.Encode("a\xFF\xFF b"), Tokens({'a', ' ', 'b'}));
+    EXPECT_EQ(t.Encode("acb"), Tokens({'a', 'b'})) << "not merged over what gives none";
+    EXPECT_EQ(t.Encode("\xAB"), Tokens());
+  }
+  data.piece_types[0xAB] = PieceType::kControl;
+  data.pieces[0xAB] = "\xAB";
+  EXPECT_EQ(LoadedTokenizer(data).Encode("a\xAB"), Tokens({'a'})) << "a control token is no text";
+}
+
+TEST(ByteLevelTest, WithoutMerges) {
+  EXPECT_EQ(LoadedTokenizer(Vocabulary({})).Encode("ab"), Tokens({'a', 'b'}));
+}
+
+// Numbers beyond the vocabulary: of bytes, and of what merges make on their way.
+TEST(ByteLevelTest, MergesOfWhatIsNoPiece) {
+  TokenizerData data = Vocabulary({});
+  data.pieces['b'] = data.pieces[0xE9] = "?";
+  data.pieces.push_back("abc");
+  data.piece_types.push_back(PieceType::kNormal);
+  const uint32_t size = static_cast<uint32_t>(data.pieces.size()), abc = size - 1;
+  const uint32_t b = size + 'b', ab = size + 256, space_a = size + 257, e_acute_x = size + 258;
+  data.merges = {{'a', b, ab}, {ab, 'c', abc}, {' ', 'a', space_a}, {size + 0xE9, 'x', e_acute_x}};
+  const LoadedTokenizer t(data);
+  EXPECT_EQ(t.Encode("abc"), Tokens({static_cast<TokenId>(abc)}));
+  EXPECT_EQ(t.Encode("abab"), Tokens({'a', 'a'})) << "falls apart; b has no token";
+  EXPECT_EQ(t.Encode("x a"), Tokens({'x', 'a'})) << "a space is no letter of its own";
+  EXPECT_EQ(t.Encode("\xE9x"), Tokens({'x'}));
+}
+
+// Of equal pieces text becomes the one that is text, wherever the others stand.
+TEST(ByteLevelTest, NothingHidesWhatTextBecomes) {
+  for (const PieceType type : {PieceType::kControl, PieceType::kUnknown, PieceType::kUserDefined}) {
+    TokenizerData data = Vocabulary({}, PreTokenizer::kNone);
+    data.flags = kTokenizerWholePieceFirst;
+    for (const PieceType each : {type, PieceType::kNormal, PieceType::kNormal}) {
+      data.pieces.push_back("\xE2\x80\x8D");
+      data.piece_types.push_back(each);
+    }
+    data.pieces[kEnd] = "a";
+    data.piece_types[kEnd] = type;
+    std::swap(data.pieces[kEnd], data.pieces['a']);  // both are "a"; this one is lower
+    std::swap(data.piece_types['a'], data.piece_types[kEnd]);
+    const LoadedTokenizer t(data);
+    EXPECT_EQ(t.Encode("\xE2\x80\x8D"), Tokens({kFirstMerged + 1}));
+    EXPECT_EQ(t.Encode("a"), Tokens({kEnd}));
+  }
 }
 
 // What a damaged file may hold must not hang or crash, nor give a token that is none.
@@ -262,6 +306,7 @@ TEST(ByteLevelTest, RandomDamageNeverHurts) {
   std::mt19937 random(kSeed);
   TokenizerData data = Vocabulary({{"a", "b"}, {"ab", "ab"}, {" ", "ab"}, {"b", "b"}});
   data.merges.push_back({'x', 'x', 4'000'000'000u});
+  data.merges.push_back({'z', 'z', 2'147'483'647u});
   data.merges.push_back({'y', 'y', 'y'});  // makes no progress but in length
   const std::string whole = SerializeTokenizer(data);
   int created = 0;
@@ -275,7 +320,7 @@ TEST(ByteLevelTest, RandomDamageNeverHurts) {
     if (!tokenizer.ok()) continue;
     ++created;
     Tokens tokens;
-    tokenizer->Encode("abab xx yyyy <|end|>\xC3\xA4 a\xFF", {.parse_special = true}, &tokens);
+    tokenizer->Encode("abab xx yyyy zzz <|end|>\xC3\xA4 a\xFF", {.parse_special = true}, &tokens);
     for (const TokenId token : tokens) {
       ASSERT_TRUE(tokenizer->view().IsValid(token));
       tokenizer->Decode(1, token);

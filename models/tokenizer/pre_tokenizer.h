@@ -29,8 +29,23 @@ enum class PreTokenizer : uint32_t {
   kDeepSeek3 = 9,
   kTekken = 10,
   kGpt4o = 11,
+  kSeedCoder = 12,
+  kBailing = 13,
+  kBloom = 14,
+  kViking = 15,
+  kSuperBpe = 16,
+  kQwen35 = 17,
+  kTinyAya = 18,
+  kAfmoe = 19,
+  kExaoneMoe = 20,
+  kYoutu = 21,
+  kMiniCpm5 = 22,
+  kUfakzeka = 23,
+  kLaguna = 24,
+  kSpark = 25,
+  kKimiK2 = 26,
 };
-inline constexpr uint32_t kPreTokenizerCount = 12;
+inline constexpr uint32_t kPreTokenizerCount = 27;
 
 // Whether SplitWords can do it; its expressions are compiled then, once for all threads.
 absl::Status CheckPreTokenizer(uint32_t number);

@@ -68,6 +68,103 @@ std::string CasedWords(const std::string& after) {
                       "]+[", kLower, "]*", after);
 }
 
+// Of the tokenizers after DeepSeek 3's: words with an ASCII mark in front or not, marks, and then
+// the rest.
+std::string MarkedWords(const std::string& rest) {
+  return absl::StrCat(R"([!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)",
+                      R"( ?[\p{P}\p{S}]+)", rest);
+}
+constexpr char kKanaAndIdeographs[] = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+)";
+
+// A run of digits in threes from its end, what is left over first. Only at its beginning is the
+// whole run looked at, so that the time stays linear.
+std::string Thousands(const std::string& digit) {
+  return absl::StrCat("(?<!", digit, ")", digit, "{1,3}?(?=(?:", digit, "{3})*+(?!", digit,
+                      "))|(?<=", digit, ")", digit, "{3}");
+}
+
+// Between punctuation of several scripts, as BLOOM's.
+std::string BetweenMarks() {
+  return absl::StrCat(" ?[^(", kSpace,
+                      R"(|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+)");
+}
+
+// What llama.cpp counts as Han (src/unicode.cpp), within brackets.
+constexpr char kHan[] =
+    R"(\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2EBEF})"
+    R"(\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F})";
+std::string KimiK2() {
+  return absl::StrCat("[", kHan, R"(]+|[^\r\n\p{L}\p{N}]?(?:(?![)", kHan, R"(])\p{L})+(?:)",
+                      kAnyCaseContraction, R"()?|\p{N}{1,3}| ?[^)", kSpace,
+                      R"(\p{L}\p{N}]+[\r\n]*|)", LinesAndSpaces());
+}
+
+std::string ExaoneMoe() {
+  return absl::StrCat(kAnyCaseContraction,
+                      R"(|[^\r\n\p{L}\p{N}]?\p{L}\p{M}*+(?: ?\p{L}\p{M}*+)*+|\p{N}| ?[^)", kSpace,
+                      R"(\p{L}\p{N}]+[\r\n/]?|[)", kSpace, R"(]*[\r\n]|)", Spaces());
+}
+
+// Scripts of East Asia by themselves, before all else.
+constexpr char kYoutuScripts[] =
+    R"([\x{AC00}-\x{D7A3}\x{3131}-\x{318E}]+|)"
+    R"([\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C})"
+    R"(\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+|)"
+    R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+)";
+constexpr char kAfmoeScripts[] =
+    R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{F900}-\x{FAFF}\x{3040}-\x{309F})"
+    R"(\x{30A0}-\x{30FF}\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF}\x{E40}-\x{E7F}\x{E80}-\x{EFF})"
+    R"(\x{1780}-\x{17FF}\x{1000}-\x{109F}\x{AA60}-\x{AA7F}\x{A9E0}-\x{A9FF})"
+    R"(\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]+)";
+
+std::string CasedWordsWithContractions() {
+  return CasedWords(absl::StrCat("(?:", kAnyCaseContraction, ")?"));
+}
+
+// The others' of PreTokenizerPatterns.
+std::vector<std::string> LaterPatterns(PreTokenizer pre_tokenizer) {
+  switch (pre_tokenizer) {
+    case PreTokenizer::kSeedCoder:
+      return {absl::StrCat(PlainWords(), R"(|\p{N}| ?[^)", kSpace, R"(\p{L}\p{N}\r\n]+|)",
+                           LinesAndSpaces())};
+    case PreTokenizer::kBailing:
+      return {absl::StrCat(PlainWords(), R"(|\p{N}| ?[^)", kSpace, R"(\p{L}\p{N}]+[\r\n]*|[)",
+                           kSpace, R"(]*[\r\n]|)", Spaces())};
+    case PreTokenizer::kBloom:
+      return {BetweenMarks()};
+    case PreTokenizer::kViking:
+      return {BetweenMarks(), R"(\p{N})"};
+    case PreTokenizer::kSuperBpe:
+      return {R"(\p{N}+)", Thousands("[0-9]")};
+    case PreTokenizer::kQwen35:
+      return {absl::StrCat(kAnyCaseContraction, R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^)",
+                           kSpace, R"(\p{L}\p{M}\p{N}]+[\r\n]*|)", LinesAndSpaces())};
+    case PreTokenizer::kTinyAya:
+      return {Thousands(R"(\p{N})"),
+              Cl100k(CasedWordsWithContractions(), R"(\p{N}{1,3})", R"(\r\n/)")};
+    case PreTokenizer::kAfmoe:
+      return {Thousands(R"(\p{N})"), kAfmoeScripts,
+              MarkedWords(absl::StrCat(R"([\r\n]*|)", LinesAndSpaces()))};
+    case PreTokenizer::kExaoneMoe:
+      return {ExaoneMoe()};
+    case PreTokenizer::kYoutu:
+      return {kYoutuScripts, Cl100k(CasedWordsWithContractions(), R"(\p{N})", R"(\r\n/)")};
+    case PreTokenizer::kMiniCpm5:
+      return {R"(\p{N}{1,3})", Cl100k(PlainWords(), R"(\p{N}+)", R"(\r\n)")};
+    case PreTokenizer::kUfakzeka:
+      return {Cl100k(R"([^\r\n\p{L}\p{N}]?\p{L}+)", R"(\p{N})", R"(\r\n)")};
+    case PreTokenizer::kLaguna:
+      return {R"([^\n]+|\n+)", Cl100k(PlainWords(), R"(\p{N})", R"(\r\n)")};
+    case PreTokenizer::kSpark:
+      return {R"(\p{N}{1,3})", kKanaAndIdeographs,
+              MarkedWords(absl::StrCat(R"(|[\r\n]|)", Spaces())), R"(\p{N})"};
+    case PreTokenizer::kKimiK2:
+      return {KimiK2()};
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> PreTokenizerPatterns(PreTokenizer pre_tokenizer) {
@@ -96,16 +193,15 @@ std::vector<std::string> PreTokenizerPatterns(PreTokenizer pre_tokenizer) {
     case PreTokenizer::kFalcon:
       return {absl::StrCat(kPunctuation, "`]+"), Gpt2(), "[0-9][0-9][0-9]"};
     case PreTokenizer::kDeepSeek3:
-      return {R"(\p{N}{1,3})", R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]+)",
-              absl::StrCat(R"([!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)",
-                           R"( ?[\p{P}\p{S}]+[\r\n]*|)", LinesAndSpaces())};
+      return {R"(\p{N}{1,3})", kKanaAndIdeographs,
+              MarkedWords(absl::StrCat(R"([\r\n]*|)", LinesAndSpaces()))};
     case PreTokenizer::kTekken:
       return {Cl100k(CasedWords(""), R"(\p{N})", R"(\r\n/)")};
     case PreTokenizer::kGpt4o:
-      return {Cl100k(CasedWords(absl::StrCat("(?:", kAnyCaseContraction, ")?")), R"(\p{N}{1,3})",
-                     R"(\r\n/)")};
+      return {Cl100k(CasedWordsWithContractions(), R"(\p{N}{1,3})", R"(\r\n/)")};
+    default:
+      return LaterPatterns(pre_tokenizer);
   }
-  return {};
 }
 
 }  // namespace tvl

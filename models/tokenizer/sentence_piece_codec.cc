@@ -14,6 +14,7 @@
 #include "models/tokenizer/byte_text.h"
 #include "models/tokenizer/pair_merger.h"
 #include "models/tokenizer/tokenizer_section.h"
+#include "models/tokenizer/utf8.h"
 
 namespace tvl {
 namespace {
@@ -32,10 +33,7 @@ int ByteOf(std::string_view piece) {
   return -1;
 }
 
-bool IsText(PieceType type) {
-  return type == PieceType::kNormal || type == PieceType::kUserDefined ||
-         type == PieceType::kUnused;
-}
+bool IsText(PieceType type) { return IsMergedText(type) && type != PieceType::kByte; }
 
 // The token that text can become, or -1.
 TokenId FindText(const TokenizerView& vocabulary, std::string_view text) {
@@ -44,23 +42,27 @@ TokenId FindText(const TokenizerView& vocabulary, std::string_view text) {
   return IsText(vocabulary.piece_type(id)) ? id : -1;
 }
 
-// Bytes of the UTF-8 character that begins with this byte, by that byte alone.
-size_t CharacterBytes(char first) {
-  const unsigned char c = static_cast<unsigned char>(first);
-  return c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+// A byte that begins no well-formed character is one by itself, as it is to SentencePiece.
+// (llama.cpp goes by the first byte alone, which then takes what follows it along.)
+size_t CharacterBytes(std::string_view text) {
+  return std::max<size_t>(Utf8CharacterBytes(text), 1);
 }
 
 // Slots hold runs of one stretch of text, characters at first; two become the token that their text
 // is.
 class TextRule {
  public:
-  explicit TextRule(const TokenizerView& vocabulary) : vocabulary_(vocabulary) {}
+  explicit TextRule(const TokenizerView& vocabulary)
+      : vocabulary_(vocabulary),
+        // Some files name a control token as the unknown one: text must not become that.
+        has_unknown_(vocabulary.unk_id() >= 0 &&
+                     vocabulary.piece_type(vocabulary.unk_id()) != PieceType::kControl) {}
 
   // Begins a stretch; returns how many characters it has.
   size_t Begin(std::string_view text) {
     runs_.clear();
     for (size_t begin = 0; begin < text.size();) {
-      const size_t bytes = std::min(CharacterBytes(text[begin]), text.size() - begin);
+      const size_t bytes = CharacterBytes(text.substr(begin));
       runs_.push_back({text.substr(begin, bytes), -1});
       begin += bytes;
     }
@@ -85,7 +87,7 @@ class TextRule {
     } else if (vocabulary_.has_flag(kTokenizerByteFallback)) {
       for (const char c : run.text)
         tokens->push_back(vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c))));
-    } else if (vocabulary_.unk_id() >= 0) {
+    } else if (has_unknown_) {
       tokens->push_back(vocabulary_.unk_id());
     }
   }
@@ -101,6 +103,7 @@ class TextRule {
   }
 
   const TokenizerView& vocabulary_;
+  const bool has_unknown_;
   std::vector<Run> runs_;
 };
 
@@ -125,9 +128,9 @@ class Cuts {
   // The end of the stretch that begins with the character at `begin`.
   size_t EndOfStretch(std::string_view text, size_t begin) const {
     if (none_) return text.size();
-    for (size_t at = begin + CharacterBytes(text[begin]); at < text.size();
-         at += CharacterBytes(text[at])) {
-      if (text[at] == ' ' && !joined_[static_cast<uint8_t>(text[at - 1])]) return at;
+    // A space is never within a character.
+    for (size_t at = text.find(' ', begin + 1); at != text.npos; at = text.find(' ', at + 1)) {
+      if (!joined_[static_cast<uint8_t>(text[at - 1])]) return at;
     }
     return text.size();
   }

@@ -24,7 +24,8 @@ absl::Status CheckSentencePieceTokenizer(const TokenizerView& vocabulary);
 // Appends the tokens of `text`, without BOS. O(n log n) in its length. REQUIRES: a vocabulary that
 // has passed the check.
 //
-// Text never becomes a control token here, whatever it says; llama.cpp takes a piece of any type.
+// Text never becomes a control token here, whatever it says; llama.cpp takes a piece of any type. A
+// byte that begins no well-formed UTF-8 character is a character by itself.
 void EncodeSentencePiece(const TokenizerView& vocabulary, std::string_view text, bool begins,
                          std::vector<TokenId>* tokens);
 

@@ -1,4 +1,5 @@
 // Tokenizer kind 2. tests/tokenizer compares it with llama.cpp's on a real vocabulary.
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include "models/tokenizer/sentence_piece_codec.h"
 #include "models/tokenizer/tokenizer.h"
 #include "models/tokenizer/tokenizer_section.h"
+#include "models/tokenizer/utf8.h"
 
 namespace tvl {
 namespace {
@@ -58,8 +60,8 @@ Tokens Reference(const TokenizerData& data, std::string_view text) {
           ? ""
           : absl::StrReplaceAll(absl::StrCat(" ", std::string(text)), {{"\xE2\x96\x81", " "}});
   for (size_t i = 0; i < spaced.size();) {
-    const unsigned char c = static_cast<unsigned char>(spaced[i]);
-    const size_t bytes = c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+    const size_t bytes =
+        std::max<size_t>(Utf8CharacterBytes(std::string_view(spaced).substr(i)), 1);
     symbols.push_back(spaced.substr(i, bytes));
     i += bytes;
   }
@@ -139,7 +141,8 @@ TEST(SentencePieceTest, UserDefinedPiecesAreTakenWhole) {
   EXPECT_EQ(t.Encode("b<b>", {.continues = true}), Tokens({b, tag}));
   EXPECT_EQ(t.Encode("b<b>aa"), Tokens({space, b, longer, space, a})) << "the longest counts";
   EXPECT_EQ(t.Encode("<b><b>"), Tokens({tag, tag}));
-  EXPECT_EQ(t.Encode(" a"), Tokens({spaces, a})) << "merged, the prefix included";
+  EXPECT_EQ(t.Encode(" a"), Tokens({space, space, a})) << "not with the prefix, which is no text";
+  EXPECT_EQ(t.Encode("  a"), Tokens({spaces, space, a}));
   EXPECT_EQ(t->Decode(5, tag), "<b>");
 }
 
@@ -168,6 +171,50 @@ TEST(SentencePieceTest, WithoutPrefixAndWithoutBytes) {
   EXPECT_EQ(t->Decode(1, 259), " ") << "no dummy prefix that could be dropped";
   data.unk_id = -1;
   EXPECT_EQ(LoadedTokenizer(data).Encode("xa"), Tokens({260}));
+}
+
+TEST(SentencePieceTest, ControlTokensAreNotTheUnknownOne) {
+  TokenizerData data = Vocabulary({{" ", -5}, {"a", -6}});
+  data.flags = 0;
+  data.unk_id = 2;
+  EXPECT_EQ(LoadedTokenizer(data).Encode("xa"), Tokens({260}));
+  data.unk_id = 259;
+  EXPECT_EQ(LoadedTokenizer(data).Encode("xa"), Tokens({259, 260})) << "a normal one";
+}
+
+// A byte that begins no character takes no other with it.
+TEST(SentencePieceTest, BytesThatAreNoCharacters) {
+  const LoadedTokenizer t(Vocabulary({{" ", -5}, {"a", -6}, {" a", -1}, {"\xC3\xA9", -8}}));
+  const TokenId space = 259, a = 260, space_a = 261, e_acute = 262;
+  const auto byte = [](int b) { return b + 3; };
+  EXPECT_EQ(t.Encode("\xE9 a"), Tokens({space, byte(0xE9), space_a}));
+  EXPECT_EQ(t.Encode("\xC3\xC3\xA9"), Tokens({space, byte(0xC3), e_acute}));
+  EXPECT_EQ(t.Encode("\xE2\x82"
+                     "a"),
+            Tokens({space, byte(0xE2), byte(0x82), a}))
+      << "cut short";
+  EXPECT_EQ(t.Encode("\xC1\xA1 a"), Tokens({space, byte(0xC1), byte(0xA1), space_a}))
+      << "longer than needed";
+  EXPECT_EQ(t.Encode("\xED\xA0\x80 a"),
+            Tokens({space, byte(0xED), byte(0xA0), byte(0x80), space_a}))
+      << "a surrogate";
+  EXPECT_EQ(t.Encode("\xF4\x90\x80\x80 a"),
+            Tokens({space, byte(0xF4), byte(0x90), byte(0x80), byte(0x80), space_a}))
+      << "beyond U+10FFFF";
+  EXPECT_EQ(t.Encode("\xF0\x9F\x98"), Tokens({space, byte(0xF0), byte(0x9F), byte(0x98)}))
+      << "at the end";
+  EXPECT_EQ(t.Encode("\xFF a\x80"), Tokens({space, byte(0xFF), space_a, byte(0x80)}));
+}
+
+// Of equal pieces text becomes the one that is text, wherever the others stand.
+TEST(SentencePieceTest, NothingHidesWhatTextBecomes) {
+  for (const PieceType type : {PieceType::kControl, PieceType::kUnknown, PieceType::kUserDefined}) {
+    TokenizerData data = Vocabulary({{"a", -6}, {"a", -6}, {" a", -1}, {" a", -1}, {" ", -5}});
+    data.piece_types[259] = data.piece_types[261] = type;
+    const LoadedTokenizer t(data);
+    EXPECT_EQ(t.Encode("a a"), Tokens({262, 262}));
+    EXPECT_EQ(t.Encode("aa"), Tokens({262, 260}));
+  }
 }
 
 TEST(SentencePieceTest, Decodes) {

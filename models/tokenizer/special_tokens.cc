@@ -27,20 +27,27 @@ std::string_view WithoutNewlines(std::string_view text) {
 }  // namespace
 
 SpecialTokens::SpecialTokens(const TokenizerView& vocabulary, bool control) {
-  const auto add = [&](TokenId id, std::string_view text) {
-    if (!text.empty()) tokens_.push_back({text, id});
+  const auto add = [&](TokenId id, std::string_view text, bool strips_right = false) {
+    if (!text.empty()) tokens_.push_back({text, id, strips_right});
+  };
+  const auto is_control = [&](TokenId id) {
+    return vocabulary.has_piece_types() && IsControl(vocabulary.piece_type(id));
   };
   // Each once: then all their texts are no longer than the file, however often it lists one.
-  std::vector<TokenId> added(vocabulary.added_token_count());
-  for (size_t i = 0; i < added.size(); ++i)
-    added[i] = static_cast<TokenId>(vocabulary.added_token(i).id);
-  std::ranges::sort(added);
-  added.erase(std::unique(added.begin(), added.end()), added.end());
-  for (const TokenId id : added) add(id, vocabulary.piece(id));
+  std::vector<AddedToken> added(vocabulary.added_token_count());
+  for (size_t i = 0; i < added.size(); ++i) added[i] = vocabulary.added_token(i);
+  std::ranges::sort(added, {}, &AddedToken::id);
+  const auto same_id = [](const AddedToken& a, const AddedToken& b) { return a.id == b.id; };
+  added.erase(std::unique(added.begin(), added.end(), same_id), added.end());
+  for (const AddedToken& token : added) {
+    const TokenId id = static_cast<TokenId>(token.id);
+    if (control || !is_control(id))
+      add(id, vocabulary.piece(id), (token.flags & kAddedTokenStripRight) != 0);
+  }
   if (control && vocabulary.has_piece_types()) {
     for (size_t i = 0; i < vocabulary.vocab_size(); ++i) {
       const TokenId id = static_cast<TokenId>(i);
-      if (IsControl(vocabulary.piece_type(id))) add(id, vocabulary.piece(id));
+      if (is_control(id)) add(id, vocabulary.piece(id));
     }
   } else if (control) {
     for (const TokenId id : {vocabulary.unk_id(), vocabulary.bos_id(), vocabulary.eos_id()})
@@ -55,7 +62,8 @@ SpecialTokens::SpecialTokens(std::vector<SpecialToken> tokens) : tokens_(std::mo
 
 void SpecialTokens::Sort() {
   std::ranges::sort(tokens_, [](const SpecialToken& a, const SpecialToken& b) {
-    return a.text != b.text ? a.text < b.text : a.id < b.id;
+    if (a.text != b.text) return a.text < b.text;
+    return a.id != b.id ? a.id < b.id : a.strips_right > b.strips_right;
   });
   tokens_.erase(
       std::unique(tokens_.begin(), tokens_.end(),

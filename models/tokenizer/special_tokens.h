@@ -18,11 +18,13 @@ namespace tvl {
 struct SpecialToken {
   std::string_view text;
   TokenId id;
+  bool strips_right = false;  // the white space after it goes with it
 };
 
 // Finds the texts of a vocabulary's added tokens and, where asked for, of its control and unknown
-// ones. Points into the vocabulary. Building it takes a pass over the piece types if control tokens
-// are asked for; finding looks only at tokens that agree with the text so far, by binary search.
+// ones, which may be listed among the former for the sake of their flags. Points into the
+// vocabulary. Building it takes a pass over the piece types if control tokens are asked for;
+// finding looks only at tokens that agree with the text so far, by binary search.
 class SpecialTokens {
  public:
   SpecialTokens(const TokenizerView& vocabulary, bool control);
@@ -33,7 +35,9 @@ class SpecialTokens {
     size_t begin;  // where the token's text stands
     SpecialToken token;
   };
-  // The first place at or after `from` where a token's text stands, and the longest one there.
+  // The first place at or after `from` where a token's text stands, and the longest one there, as
+  // in published tokenizers. (llama.cpp takes the longest of the whole text first, which is another
+  // where texts of tokens overlap.)
   std::optional<Match> Find(std::string_view text, size_t from) const;
 
  private:

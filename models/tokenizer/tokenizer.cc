@@ -1,5 +1,6 @@
 #include "models/tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,6 +21,15 @@
 namespace tvl {
 
 static_assert(std::is_trivially_copyable_v<Tokenizer>);
+
+namespace {
+
+// The first place from `begin` on that has no ASCII white space.
+size_t EndOfSpace(std::string_view text, size_t begin) {
+  return std::min(text.find_first_not_of(" \t\n\v\f\r", begin), text.size());
+}
+
+}  // namespace
 
 absl::StatusOr<Tokenizer> Tokenizer::Create(const TokenizerView& view) {
   // A further kind is a further codec and a case here, in Encode and in Decode.
@@ -64,6 +74,7 @@ void Tokenizer::Encode(std::string_view text, std::span<const size_t> cuts, Enco
       EncodeStretch(piece.substr(begin, match->begin - begin), bos, begins, out);
       out->push_back(match->token.id);
       begin = match->begin + match->token.text.size();
+      if (match->token.strips_right) begin = EndOfSpace(piece, begin);
       bos = false;
       begins = true;  // after a special token, as llama.cpp has it
     }

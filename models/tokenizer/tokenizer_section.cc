@@ -62,25 +62,30 @@ uint64_t HashPair(uint32_t left, uint32_t right) {
   return Xxh3(std::as_bytes(std::span(pair)));
 }
 
-// Open addressing with linear probing. Entries go in by increasing number, and one whose key is
-// already there stays out: hence the lowest number wins and the table is a function of the keys
-// alone.
-template <typename Hash, typename SameKey>
-std::vector<uint32_t> BuildIndex(uint32_t entries, Hash hash, SameKey same_key) {
+// Open addressing with linear probing. Entries go in by increasing number, first those that come
+// `first`, and one whose key is already there stays out: hence the lowest number wins and the table
+// is a function of the keys alone.
+template <typename Hash, typename SameKey, typename IsFirst>
+std::vector<uint32_t> BuildIndex(uint32_t entries, Hash hash, SameKey same_key, IsFirst first) {
   std::vector<uint32_t> index(IndexSlots(entries), kEmptySlot);
   const uint64_t mask = index.size() - 1;
-  for (uint32_t entry = 0; entry < entries; ++entry) {
-    uint64_t slot = hash(entry) & mask;
-    while (index[slot] != kEmptySlot && !same_key(index[slot], entry)) slot = (slot + 1) & mask;
-    if (index[slot] == kEmptySlot) index[slot] = entry;
+  for (const bool now : {true, false}) {
+    for (uint32_t entry = 0; entry < entries; ++entry) {
+      if (first(entry) != now) continue;
+      uint64_t slot = hash(entry) & mask;
+      while (index[slot] != kEmptySlot && !same_key(index[slot], entry)) slot = (slot + 1) & mask;
+      if (index[slot] == kEmptySlot) index[slot] = entry;
+    }
   }
   return index;
 }
 
-std::vector<uint32_t> BuildPieceIndex(const std::vector<std::string>& pieces) {
+std::vector<uint32_t> BuildPieceIndex(const std::vector<std::string>& pieces,
+                                      const std::vector<PieceType>& types) {
   return BuildIndex(
       static_cast<uint32_t>(pieces.size()), [&](uint32_t i) { return HashPiece(pieces[i]); },
-      [&](uint32_t a, uint32_t b) { return pieces[a] == pieces[b]; });
+      [&](uint32_t a, uint32_t b) { return pieces[a] == pieces[b]; },
+      [&](uint32_t i) { return types.empty() || IsMergedText(types[i]); });
 }
 
 std::vector<uint32_t> BuildMergeIndex(const std::vector<TokenizerMerge>& merges) {
@@ -89,7 +94,8 @@ std::vector<uint32_t> BuildMergeIndex(const std::vector<TokenizerMerge>& merges)
       [&](uint32_t i) { return HashPair(merges[i].left, merges[i].right); },
       [&](uint32_t a, uint32_t b) {
         return merges[a].left == merges[b].left && merges[a].right == merges[b].right;
-      });
+      },
+      [](uint32_t) { return true; });
 }
 
 template <typename T>
@@ -266,7 +272,7 @@ std::string SerializeTokenizer(const TokenizerData& data) {
     piece_offsets.push_back(static_cast<uint32_t>(piece_bytes.size()));
     longest = std::max(longest, piece.size());
   }
-  const std::vector<uint32_t> piece_index = BuildPieceIndex(data.pieces);
+  const std::vector<uint32_t> piece_index = BuildPieceIndex(data.pieces, data.piece_types);
   const std::vector<uint32_t> merge_index = BuildMergeIndex(data.merges);
   const std::string_view tables[kTokenizerTableCount] = {
       AsBytes(piece_offsets),     piece_bytes,

@@ -62,7 +62,16 @@ constexpr bool IsControl(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUnknown;
 }
 
-// One merge of byte-level BPE; its rank is its index in the table.
+// Whether tokens of the type are found by their bytes where text is merged. User-defined ones are
+// not: they are found in the text as a whole, before that (AddedToken), and what a file spells
+// otherwise than its text is has that type without being an added token.
+constexpr bool IsMergedText(PieceType type) {
+  return !IsControl(type) && type != PieceType::kUserDefined;
+}
+
+// One merge of byte-level BPE; its rank is its index in the table. Numbers from vocab_size on are
+// bytes that are no piece: vocab_size + b the single byte b, those from vocab_size + 256 on what
+// merges make on their way (TVL_FORMAT.md, "Kind 3 in full").
 struct TokenizerMerge {
   uint32_t left;
   uint32_t right;
@@ -201,8 +210,9 @@ class TokenizerView {
   std::string_view pre_tokenizer_pattern() const { return text(kPreTokenizerPattern); }
   std::string_view normalizer_map() const { return text(kNormalizerMap); }
 
-  // The lowest id whose piece is exactly `bytes`, or -1. One hash and, in a well-formed file, two
-  // probes or so; at worst one walk over the index.
+  // The lowest id whose piece is exactly `bytes`, or -1; those that text can become (IsMergedText)
+  // come before all others, which would hide them. One hash and, in a well-formed file, two probes
+  // or so; at worst one walk over the index.
   TokenId FindPiece(std::string_view bytes) const;
 
   // The rank of the merge of two pieces, or -1.

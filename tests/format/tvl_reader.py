@@ -208,17 +208,23 @@ class Tokenizer:
         self.pre_tokenizer_pattern = tables["pre_tokenizer_pattern"].decode()
         self.normalizer_map = tables["normalizer_map"]
         self.piece_index = numbers("I", tables["piece_index"])
-        check(list(self.piece_index) == build_index(self.pieces), "piece_index")
+        # Unknown, control and user-defined tokens after all others.
+        later = [kind in (2, 3, 4) for kind in self.piece_types]
+        check(list(self.piece_index) == build_index(self.pieces, later), "piece_index")
         if self.merges:
             pairs = [struct.pack("<II", left, right) for left, right, _ in self.merges]
             check(list(numbers("I", tables["merge_index"])) == build_index(pairs), "merge_index")
         if h["kind"] == 3:
-            check(self.merges and h["pre_tokenizer"] < 12 and not h["flags"] & 0x73, "what kind 3 needs")
+            check(h["pre_tokenizer"] < 27 and not h["flags"] & 0x73, "what kind 3 needs")
+            # The bytes of numbers beyond the vocabulary: single ones, then what merges make.
+            texts = dict(enumerate(self.pieces + [bytes([byte]) for byte in range(256)]))
             for left, right, result in self.merges:
-                check(self.pieces[left] + self.pieces[right] == self.pieces[result], "a merge's result")
+                if left in texts and right in texts:
+                    made = texts[left] + texts[right]
+                    check(texts.setdefault(result, made) == made, "a merge's result")
 
     def find(self, piece):
-        """The lowest id of a piece, or -1."""
+        """The lowest id of a piece, of those that text can become if there are any, or -1."""
         slots = len(self.piece_index)
         slot = xxh3_64(piece) % slots
         while self.piece_index[slot] != 0xFFFFFFFF:
@@ -228,12 +234,14 @@ class Tokenizer:
         return -1
 
 
-def build_index(keys):
+def build_index(keys, later=()):
     slots = 1
     while slots < 2 * len(keys):
         slots *= 2
     index = [0xFFFFFFFF] * slots
-    for number, key in enumerate(keys):
+    numbers = range(len(keys))
+    for number in sorted(numbers, key=lambda number: number < len(later) and later[number]):
+        key = keys[number]
         slot = xxh3_64(key) % slots
         while index[slot] != 0xFFFFFFFF and keys[index[slot]] != key:
             slot = (slot + 1) % slots

@@ -22,7 +22,8 @@ namespace {
 void UseGgufTokenizer(const tvl::GgufMetadata& metadata) {
   const tvl::GgufValue* tokens = metadata.Find("tokenizer.ggml.tokens");
   const uint32_t count = tokens == nullptr ? 1 : static_cast<uint32_t>(tokens->count);
-  const absl::StatusOr<tvl::TokenizerData> data = tvl::ImportGgufTokenizer(metadata, count);
+  const absl::StatusOr<tvl::TokenizerData> data =
+      tvl::ImportGgufTokenizer(metadata, count, nullptr);
   if (!data.ok()) {
     TVL_FUZZ_CHECK(!data.status().message().empty());
     return;

@@ -65,9 +65,9 @@ def main(folder, *tvl):
         data = file.read()
         out.write(b"\xff\xff" + data[struct.unpack_from("<Q", data, 40)[0] :])
     merges = b"ababc c \xc3\xa9"
-    for pre_tokenizer in range(13):
+    for pre_tokenizer in range(28):
         with open(seed(folder, "tokenizer", "byte-level-%d" % pre_tokenizer), "wb") as out:
-            out.write(b"\xff\xfe" + bytes([pre_tokenizer, 128]) + merges + " I'll pay 1234\u20ac\u3002\r\n\n  \u65e5\u672c\xff ab".encode())
+            out.write(b"\xff\xfe" + bytes([pre_tokenizer, 128 + pre_tokenizer % 4]) + merges + " I'll pay 1234\u20ac\u3002\r\n\n  \u65e5\u672c\xff ab".encode())
     # A tokenizer of kind 2.
     subprocess.run([*tvl, "convert", seed(folder, "gguf", "Q4_0"), seed(folder, "tvl_reader", "gguf-q4")], check=True)
 

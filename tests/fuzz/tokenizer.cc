@@ -23,13 +23,15 @@ namespace {
 constexpr int64_t kSection = 0xFFFF;
 constexpr int64_t kByteLevel = 0xFEFF;
 
-// Every byte is a token, and so is what each merge makes of two that there are by then.
+// Every byte is a token, and so is what each merge makes of two that there are by then. The bits 0
+// and 1 of the flags take a byte's and what the last merges make away.
 tvl::TokenizerData ByteLevelVocabulary(std::span<const uint8_t> choices) {
   tvl::TokenizerData data;
   data.kind = tvl::TokenizerKind::kByteLevelBpe;
   for (int byte = 0; byte < 256; ++byte) data.pieces.emplace_back(1, static_cast<char>(byte));
+  const uint8_t lacking = choices.size() >= 2 ? choices[1] : 0;
   if (choices.size() >= 2) {
-    data.pre_tokenizer = choices[0] % 16;
+    data.pre_tokenizer = choices[0] % 32;
     data.flags = choices[1] & (tvl::kTokenizerAddBos | tvl::kTokenizerWholePieceFirst);
     choices = choices.subspan(2);
   }
@@ -40,6 +42,8 @@ tvl::TokenizerData ByteLevelVocabulary(std::span<const uint8_t> choices) {
     data.merges.push_back({left, right, static_cast<uint32_t>(data.pieces.size())});
     data.pieces.push_back(data.pieces[left] + data.pieces[right]);
   }
+  if ((lacking & 1) != 0) data.pieces['b'].clear();
+  if ((lacking & 2) != 0) data.pieces.resize(std::max<size_t>(data.pieces.size() - 8, 256));
   return data;
 }
 

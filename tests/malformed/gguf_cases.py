@@ -296,20 +296,20 @@ def tokenizer(good, add):
     bad("model", None, "a string, found none")
     bad("model", (STRING, "t5"), "llama (SentencePiece) or gpt2 (byte-level BPE)", "found 't5'")
     bad("model", (U32, 1), "found u32 1")
+    bad("tokens", None, "an array of strings", "found none")
     for key, what in (("tokens", "an array of strings"), ("scores", "an array of f32"), ("token_type", "an array of integers")):
-        bad(key, None, what, "found none")
         bad(key, (U32, 7), what, "found u32 7")
         bad(key, (ARRAY, (F64, [1.0])), what, "found an array of 1 f64")
         bad(key, items(key, cut=263), "as many as the model's vocabulary has, 264, found 263")
         bad(key, items(key, cut=0), "at least one token, found none" if key == "tokens" else "264, found 0")
     bad("scores", items("scores", (7, NAN)), "numbers, found NaN for token 7")
-    for value in (0, 7, -1, 2**31 - 1):
-        bad("token_type", items("token_type", (9, value)), "numbers from 1 to 6, found %d for token 9" % value)
+    for value in (7, -1, 2**31 - 1):
+        bad("token_type", items("token_type", (9, value)), "numbers from 0 to 6, found %d for token 9" % value)
     bad("token_type", (ARRAY, (U64, [1] * 264)), "integers of up to 32 bits, found an array of 264 u64")
-    for key in ("bos", "eos", "unknown", "padding", "eot"):
-        bad(key + "_token_id", (U32, 264), "a token from 0 to 263, found 264")
-    bad("bos_token_id", (I32, -1), "a whole number", "found i32 -1")
-    bad("bos_token_id", (STRING, "<s>"), "a whole number", "found the text '<s>'")
+    for key in ("bos", "eos", "unknown", "padding", "eot", "fim_pad"):
+        bad(key + "_token_id", (STRING, "<s>"), "a whole number", "found the text '<s>'")
+    bad("bos_token_id", (F32, 1.0), "a whole number", "found f32 1")
+    bad("eos_token_id", (BOOL, True), "a whole number", "found bool 1")
     bad("add_bos_token", (U8, 1), "a bool, found u8 1")
     bad("add_space_prefix", (STRING, "no"), "a bool, found the text 'no'")
     add(category, "chat_template", changed(good, "tokenizer.chat_template", (U32, 1)), "tokenizer.chat_template: expected a string, found u32 1")

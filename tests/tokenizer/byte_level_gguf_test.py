@@ -84,10 +84,10 @@ class ByteLevelGgufTest(unittest.TestCase):
         self.assertIn(b"bad.gguf: metadata key tokenizer.ggml.pre: expected a pre-tokenizer", result.stderr)
         self.assertIn(b"found 'not-one'", result.stderr)
         gguf = byte_level_gguf.vocabulary()
-        gguf.metadata["tokenizer.ggml.merges"][1][1][2] = "12"
+        del gguf.metadata["tokenizer.ggml.merges"]
         result = run("tokenize", "-m", write("bad.gguf", gguf), "x")
         self.assertEqual(result.returncode, 1)
-        self.assertIn(b"two tokens with a space between, found '12' as merge 2", result.stderr)
+        self.assertIn(b"tokenizer.ggml.merges: expected an array of strings, found none", result.stderr)
 
 
 if __name__ == "__main__":

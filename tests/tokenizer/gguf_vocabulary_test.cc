@@ -56,7 +56,8 @@ class GgufVocabularyTest : public testing::TestWithParam<Vocabulary> {
     const absl::StatusOr<GgufFile> gguf = ParseGguf(file->bytes());
     ASSERT_TRUE(gguf.ok()) << gguf.status();
     EXPECT_TRUE(gguf->tensors.empty());
-    absl::StatusOr<TokenizerData> data = ImportGgufTokenizer(gguf->metadata, GetParam().size);
+    absl::StatusOr<TokenizerData> data =
+        ImportGgufTokenizer(gguf->metadata, GetParam().size, nullptr);
     ASSERT_TRUE(data.ok()) << data.status();
     section_ = SerializeTokenizer(*data);
     const absl::StatusOr<TokenizerView> view =

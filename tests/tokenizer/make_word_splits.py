@@ -24,6 +24,13 @@ CASED_WORDS = (
     r"|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+BLOOM = " ?[^(\\s|.,!?…。，、।۔،)]+"
+MARKED = (
+    r"[!\"#$%%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+    r"| ?[\p{P}\p{S}]+%s|\s+(?!\S)|\s+"
+)
+HAN = "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf\U0002ceb0-\U0002ebef\uf900-\ufaff\U0002f800-\U0002fa1f"
+
 # Number in the file -> expressions, applied in turn to all pieces that there are.
 EXPRESSIONS = {
     0: [],
@@ -44,6 +51,42 @@ EXPRESSIONS = {
     ],
     10: [CASED_WORDS % ("", "", "")],
     11: [CASED_WORDS % ("(?:" + CONTRACTION + ")?", "(?:" + CONTRACTION + ")?", "{1,3}")],
+    12: [
+        "(?:" + CONTRACTION + r")|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ],
+    13: [
+        r"'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+    ],
+    14: [BLOOM],
+    15: [BLOOM, r"\p{N}"],
+    16: [r"\p{N}+", r"[0-9]{1,3}(?=(?:[0-9]{3})*(?![0-9]))"],
+    17: [
+        "(?:" + CONTRACTION + r")|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ],
+    18: [
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+        CASED_WORDS % ("(?:" + CONTRACTION + ")?", "(?:" + CONTRACTION + ")?", "{1,3}"),
+    ],
+    19: [
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-\u2fdf\u0e40-\u0e7f\u0e80-\u0effក-\u17ffက-႟ꩠ-ꩿꧠ-\ua9ff가-\ud7afᄀ-ᇿ]+",
+        MARKED % r"[\r\n]*|\s*[\r\n]+",
+    ],
+    20: [
+        "(?:" + CONTRACTION + r")|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+    ],
+    21: [
+        "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+",
+        CASED_WORDS % ("(?:" + CONTRACTION + ")?", "(?:" + CONTRACTION + ")?", ""),
+    ],
+    22: [r"\p{N}{1,3}", CL100K % "+"],
+    23: [r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    24: [r"[^\n]+|[\n]+", CL100K % ""],
+    25: [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", MARKED % r"|[\r\n]", r"\p{N}"],
+    26: [
+        "[%s]+" % HAN + r"|[^\r\n\p{L}\p{N}]?[\p{L}--[%s]]+(?:%s)?" % (HAN, CONTRACTION)
+        + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ],
 }  # fmt: skip
 
 TEXTS = [
@@ -61,6 +104,7 @@ TEXTS = [
     "a\u00a0b \u00a0 c\u00a0\u00a0", "\u2003em\u2003\u2003space \u3000\u5168\u89d2\u3000", "\u180ex \u200bzero\u200bwidth \ufeffbom", "\u2028line\u2029paragraph \u0085next\u0085", "\u001c\u001d x\u001fy \u0000z\u0000", "\u000b\u000cv\u000b f\u000c",
     "\u201cquoted\u201d \u2018single\u2019 \u00abguillemets\u00bb \u2014 dash\u2013dash \u2026", "100\u20ac \u00a35 \u00a59 \u20b91,00,000 50% 20\u00b0C \u00b12 \u00d73 \u00f74 \u221a2 \u2211x",
     "\U0001d400\U0001d401 \U00010400\U00010428 \U00020000\U00020001 \U0001f100", "\uff21\uff22\uff43 \uff11\uff12\uff13 \uff01\uff1f", "\u00aa\u00ba \u02b0\u02c8 \u2c00 \u212a\u017f \ufb01", "x\u1f68f  \u00a0\n\u00a0 \u3000\r\n\r\n y", "<|im_start|>user\nHi<|im_end|>\n",
+    "1234567 12345678 123456789,12 x1234y \u0661\u0662\u0663\u066412345", "a b c  d\n\nHe said: it's\ta  test/\n\n/x", "\u7684\u4ed6's can't\u5b57's \u3131\u3132 \u3105\u3106 \u2014\u2014 \uff01\u2026", "\u3400\U00020000x\uf900 \u0e81\u0e94 \u1000\u102c \u1780 \u1100\u1161",
     "x" * 40 + " " * 17 + "y" + "\n" * 5 + "9" * 10, "for(int i=0;i<10;++i){a[i]*=2;}//\u6ce8\u91ca", "\u672c  ", "end \u3000\u672c \n\u3000",
 ]  # fmt: skip
 

@@ -124,8 +124,8 @@ TEST(WordSplitsTest, TakeLinearTime) {
 
 TEST(WordSplitsTest, UnknownNumbersAreRefused) {
   EXPECT_EQ(CheckPreTokenizer(kPreTokenizerCount).message(),
-            "pre_tokenizer: expected a number from 0 to 11, which are all that this version knows, "
-            "found 12");
+            "pre_tokenizer: expected a number from 0 to 26, which are all that this version knows, "
+            "found 27");
   EXPECT_FALSE(CheckPreTokenizer(UINT32_MAX).ok());
 }
 
