@@ -111,6 +111,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
   const size_t bytes = static_cast<size_t>(info.st_size);
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (address == MAP_FAILED && errno == ENOMEM) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": cannot map its ", bytes, " bytes: ", std::strerror(ENOMEM),
+                     "; a limit on this process's memory ('ulimit -v' shows it) is too small"));
+  }
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
   const bool residency_known =
       geteuid() == 0 || geteuid() == info.st_uid || access(path.c_str(), W_OK) == 0;
