@@ -185,10 +185,11 @@ bool IsLlama2cCheckpoint(string_view file) {
   return Load<int32_t>(file, 0) % Load<int32_t>(file, 12) == 0;
 }
 
+// A byte or three may be the beginning of anything.
 bool IsText(string_view text) {
-  return std::ranges::all_of(text, [](char c) {
-    return static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\t' || c == '\r';
-  });
+  return text.size() > 3 && std::ranges::all_of(text, [](char c) {
+           return static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\t' || c == '\r';
+         });
 }
 
 struct JsonKind {

@@ -157,6 +157,12 @@ TEST(DescribeFileTest, LooksAtShortFilesToTheirEndOnly) {
   }
 }
 
+TEST(DescribeFileTest, TakesNoByteOrTwoForAText) {
+  EXPECT_EQ(Describe("$").kind, FileKind::kUnknown);
+  EXPECT_EQ(Describe("no").kind, FileKind::kUnknown);
+  EXPECT_EQ(Describe("none").kind, FileKind::kForeign);
+}
+
 TEST(DescribeFileTest, EscapesWhatItQuotes) {
   EXPECT_THAT(Describe("caf\xc3\xa9 is not here\nno").what,
               HasSubstr("'caf\\xc3\\xa9 is not here'"));

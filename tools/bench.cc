@@ -266,7 +266,7 @@ void AddBench(CLI::App& app, Action* action) {
       "that is within 2% of the best in the user's cache folder, where 'tvl generate' finds it: "
       "for "
       "this CPU, backend,\n"
-      "and size of model. It keeps nothing where other programs take more than a tenth of a core "
+      "and size of model. It keeps nothing where other programs take more than a fifth of a core "
       "meanwhile, as a loop that\n"
       "only looks at the clock tells, unless there is --force. --tune --forget drops what was "
       "kept: "

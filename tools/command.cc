@@ -78,14 +78,14 @@ CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* p
   return app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
 }
 
-CLI::Option* AddModelName(CLI::App& app, const std::string& names, std::string* path,
-                          const std::string& help) {
+CLI::Option* AddMappedFile(CLI::App& app, const std::string& names, std::string* path,
+                           const std::string& help) {
   const auto parse = [=](const std::string& text) {
     if (text.empty()) Refuse(names, "the name of a file", text);
     if (text == "-") {
-      throw CLI::ValidationError(
-          MainName(names),
-          "a model is mapped into memory, which standard input and output cannot be; name a file");
+      throw CLI::ValidationError(MainName(names),
+                                 "expected the name of a file, found '-': standard input and "
+                                 "output cannot be mapped into memory");
     }
     *path = text;
   };
@@ -97,8 +97,8 @@ void AddForce(CLI::App& app, bool* force) {
 }
 
 void AddModel(CLI::App& app, std::string* path) {
-  AddModelName(app, "-m,--model", path,
-               "A .tvl or GGUF file (default: the model inside this program)");
+  AddMappedFile(app, "-m,--model", path,
+                "A .tvl or GGUF file (default: the model inside this program)");
 }
 
 void AddThreads(CLI::App& app, uint64_t* threads) {

@@ -61,8 +61,8 @@ CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* p
                          const std::string& help);
 
 // One of a file that is mapped, or made of tensors at their places: anything but "-".
-CLI::Option* AddModelName(CLI::App& app, const std::string& names, std::string* path,
-                          const std::string& help);
+CLI::Option* AddMappedFile(CLI::App& app, const std::string& names, std::string* path,
+                           const std::string& help);
 
 // Of commands that write files (tools/output_file.h).
 void AddForce(CLI::App& app, bool* force);

@@ -100,13 +100,13 @@ void AddConvert(CLI::App& app, Action* action) {
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16\n"
       "  tvl convert stories15M.bin small.tvl --tokenizer tokenizer.bin --dtype q4 --recipe "
       "embedding=q8,w2=q8");
-  AddModelName(*sub, "IN", &options->conversion.in,
-               "A GGUF file (of several parts the first, "
-               "...-00001-of-0000N.gguf), or a llama2.c checkpoint, version 0, 1 or 2")
+  AddMappedFile(*sub, "IN", &options->conversion.in,
+                "A GGUF file (of several parts the first, "
+                "...-00001-of-0000N.gguf), or a llama2.c checkpoint, version 0, 1 or 2")
       ->required()
       ->type_name("");
-  AddModelName(*sub, "OUT", &options->out, "The .tvl file to write")->required()->type_name("");
-  AddModelName(
+  AddMappedFile(*sub, "OUT", &options->out, "The .tvl file to write")->required()->type_name("");
+  AddMappedFile(
       *sub, "--tokenizer", &options->conversion.tokenizer,
       "A llama2.c tokenizer (tokenizer.bin): required with a checkpoint, and used instead of "
       "its own with a GGUF file");

@@ -256,8 +256,8 @@ void AddGenerate(CLI::App& app, Action* action) {
   AddEngineOptions(*sub, &options->run);
   AddSampling(*sub, &options->sampling);
   AddSessionOptions(*sub, &options->run, ", or as the session has them");
-  AddFileName(*sub, "--session", &options->session,
-              "Go on with the session in this file, if it is there, and keep it there");
+  AddMappedFile(*sub, "--session", &options->session,
+                "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
   AddFileName(*sub, "--trace", &options->trace,
               "Write what each thread did when to this file, for chrome://tracing or Perfetto: "

@@ -33,10 +33,10 @@ class IdleWatch {
 // share that the most disturbed of them lost.
 double MeasureLostShare(size_t threads, double seconds);
 
-// Of a tuning's rounds the median share must not be above this for the result to mean anything: a
-// program that keeps one of two cores busy takes a third of the time of each, one that wakes up now
-// and then a percent.
-inline constexpr double kMostLost = 0.1;
+// Of a tuning's rounds the median share must not be above this for the result to mean anything. A
+// program that keeps one of two cores busy takes a third to a half of the time of the loop beside
+// it; what a virtual machine loses to its host alone was up to 9%.
+inline constexpr double kMostLost = 0.2;
 bool TooBusy(const std::vector<double>& lost_shares);
 
 }  // namespace tvl

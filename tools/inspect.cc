@@ -326,7 +326,7 @@ void AddInspect(CLI::App& app, Action* action) {
       "Example:\n"
       "  tvl inspect stories15M.tvl\n"
       "  tvl inspect llama-3.2-1b-q4_0.gguf --json -");
-  AddModelName(*sub, "MODEL", &options->path, "A .tvl or GGUF file")->required()->type_name("");
+  AddMappedFile(*sub, "MODEL", &options->path, "A .tvl or GGUF file")->required()->type_name("");
   sub->add_flag("--predict", options->predict,
                 "Estimate this machine's tokens per second and the memory that a run will need");
   sub->add_flag("--residency", options->residency,

@@ -177,8 +177,9 @@ void AddPerplexity(CLI::App& app, Action* action) {
               "The text, a file; - reads standard input; required")
       ->required()
       ->type_name("TEXT");
-  AddModelName(*sub, "--against", &options->against,
-               "Another .tvl or GGUF file with the same vocabulary, such as the one with all bits");
+  AddMappedFile(
+      *sub, "--against", &options->against,
+      "Another .tvl or GGUF file with the same vocabulary, such as the one with all bits");
   AddCount(*sub, kContextNames, 2, kMaxPositions, &options->context,
            "Tokens in a window (default: the model's context)");
   AddThreads(*sub, &options->threads);

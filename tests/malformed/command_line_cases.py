@@ -64,9 +64,10 @@ def make(good, checkpoint, tokenizer):
         ("--model", "generate -m -"), ("--model", "chat -m -"), ("--model", "bench --model -"), ("--model", "fingerprint -m -"),
         ("--model", "tokenize -m - a"), ("--model", "perplexity -m - --file tok.bin"), ("MODEL", "inspect -"),
         ("MODEL", "verify -"), ("IN", "convert - out.tvl"), ("OUT", "convert in.bin -"),
+        ("--session", "generate --session -"),
         ("--tokenizer", "convert in.bin out.tvl --tokenizer -"), ("--against", "perplexity --file tok.bin --against -"),
     ]:  # fmt: skip
-        usage(line, name + ": a model is mapped into memory, which standard input and output cannot be; name a file")
+        usage(line, name + ": expected the name of a file, found '-': standard input and output cannot be mapped into memory")
     usage("generate --trace -", "--trace: standard output is where the text goes; name a file")
     usage("generate -p a -f tok.bin", "--prompt excludes --file")
     usage("bench --forget", "--forget requires --tune")
