@@ -75,7 +75,7 @@ absl::Status WithDownloadHint(const std::string& path, const absl::Status& statu
   return absl::Status(
       status.code(),
       absl::StrCat(status.message(),
-                   "; the file's name says that its download has not come to its end"));
+                   " (the file's name says that its download has not come to its end)"));
 }
 
 }  // namespace tvl

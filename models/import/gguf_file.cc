@@ -25,6 +25,8 @@ constexpr uint64_t kMaxNameBytes = 65535;
 constexpr int kMaxArrayDepth = 8;
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 30;
+// A download that has not come to its end is the likeliest reason.
+constexpr char kTruncated[] = "; the file is truncated or damaged: is its download complete?";
 // What the shortest entries take: a key's length, its type, a u8; a tensor's length of name,
 // dimensions' number, one dimension, type and offset; a string's length; an array's type and count.
 constexpr uint64_t kLeastEntryBytes = 8 + 4 + 1;
@@ -60,10 +62,9 @@ class Cursor {
   std::span<const std::byte> Take(uint64_t bytes, std::string_view what) {
     if (!ok()) return {};
     if (bytes > remaining()) {
-      Fail(Malformed(
-          std::string(what), " at byte ", position_, ": expected ", bytes,
-          bytes == 1 ? " byte" : " bytes", ", found ", remaining(),
-          " before the file's end; the file is truncated or damaged: is its download complete?"));
+      Fail(Malformed(std::string(what), " at byte ", position_, ": expected ", bytes,
+                     bytes == 1 ? " byte" : " bytes", ", found ", remaining(),
+                     " before the file's end", kTruncated));
       return {};
     }
     const std::span<const std::byte> taken = file_.subspan(position_, bytes);
@@ -86,7 +87,7 @@ class Cursor {
     if (!ok() || count <= remaining() / least_bytes) return count;
     Fail(Malformed(std::string(what), " at byte ", at, ": expected at most ",
                    remaining() / least_bytes, ", which is what the file's other ", remaining(),
-                   " bytes have room for, found ", count));
+                   " bytes have room for, found ", count, kTruncated));
     return 0;
   }
   std::string_view String(std::string_view what) {
@@ -258,10 +259,9 @@ absl::StatusOr<std::span<const std::byte>> DataOf(std::span<const std::byte> fil
   }
   const uint64_t bytes = tensor.rows() * tensor.type->RowBytes(tensor.cols());
   if (offset > room || bytes > room - offset) {
-    return Malformed(
-        what, ", offset: expected room for ", bytes, " bytes from offset ", offset, " on, found ",
-        offset > room ? 0 : room - offset,
-        " before the file's end; the file is truncated or damaged: is its download complete?");
+    return Malformed(what, ", offset: expected room for ", bytes, " bytes from offset ", offset,
+                     " on, found ", offset > room ? 0 : room - offset, " before the file's end",
+                     kTruncated);
   }
   return file.subspan(begin + offset, bytes);
 }

@@ -8,15 +8,15 @@ python3 tests/cli/make_checkpoint.py small "$in" "$tok"
 model=$scratch/model.tvl
 run $tvl convert "$in" "$model" --tokenizer "$tok"
 expect_code 0
-cd_free() { ! compgen -G "$scratch/*.tmp*" >/dev/null || failed "a temporary file was left behind"; }
+nothing_left() { ! compgen -G "$scratch/*.tmp*" >/dev/null || failed "a temporary file was left behind"; }
 
-# Each writes to the file that is appended.
+# Each writes to the file that is its first argument.
 convert() { run $tvl convert "$in" --tokenizer "$tok" "$@"; }
 bench() { run $tvl bench -m "$model" -t 1 -p 2 -n 1 --rounds 1 --json "$@"; }
 inspect() { run $tvl inspect "$model" --json "$@"; }
 trace() { run $tvl generate -m "$model" -n 2 --trace "$@"; }
 
-# foreign NAME: a file that tvl did not write.
+# Files that tvl did not write.
 python3 tests/support/make_gguf.py "$scratch/other.gguf" F32
 echo "notes of mine" >"$scratch/notes.txt"
 echo '{"traceEvents":[]}' >"$scratch/others.json"
@@ -25,10 +25,10 @@ head -c 5000 /dev/urandom | sed 's/^/\xee/' >"$scratch/noise"
 
 # What tvl did not write stays, also behind a link, and goes with --force.
 for write in convert bench inspect trace; do
-  for kind in "other.gguf:a GGUF file" "notes.txt:'notes of mine'" "others.json:a JSON file" "session:a session" \
-    "noise:a file of another kind"; do
-    name=${kind%%:*}
-    for target in direct link hard; do
+  for kind in "other.gguf:a GGUF file:direct link hard" "notes.txt:a text, 'notes of mine':link" \
+    "others.json:a JSON file:direct" "session:a session:hard" "noise:a file of another kind:direct"; do
+    IFS=: read -r name found targets <<<"$kind"
+    for target in $targets; do
       cp "$scratch/$name" "$scratch/kept"
       rm -f "$scratch/target" "$scratch/other-name"
       case $target in
@@ -38,12 +38,12 @@ for write in convert bench inspect trace; do
       esac
       $write "$scratch/target"
       expect_refused "$scratch/target: expected a "
-      expect_error "found ${kind#*:}"
+      expect_error "found $found;"
       expect_error "name another file, or add --force to replace this one"
       cmp -s "$scratch/target" "$scratch/kept" || failed "expected the file to be unharmed"
     done
   done
-  cd_free
+  nothing_left
   $write "$scratch/target" --force
   expect_code 0
   cmp -s "$scratch/target" "$scratch/kept" && failed "expected the file to be replaced"
@@ -111,7 +111,7 @@ convert /dev/null
 expect_refused "/dev/null: expected a regular file or none as the output, found a special file"
 
 # Texts from pipes are those from files.
-seq 300 | tr '\n' ' ' >"$scratch/text"
+seq 60 | tr '\n' ' ' >"$scratch/text"
 same() {
   local expected
   expected=$("$@" "$scratch/text") || failed "expected the text to be read: $*"
