@@ -330,6 +330,11 @@ rm -r "$cache"
 head -c 1000 "$gguf" >"$scratch/cut.gguf"
 run $tvl generate -m "$scratch/cut.gguf"
 expect_refused "$scratch/cut.gguf: "
+for suffix in part crdownload; do
+  cp "$scratch/cut.gguf" "$scratch/cut.gguf.$suffix"
+  run $tvl generate -m "$scratch/cut.gguf.$suffix"
+  expect_refused "is its download complete? (the file's name says that its download has not come to its end)"
+done
 [ ! -e "$cache" ] || failed "expected no folder"
 
 # Nowhere to keep it. (File modes mean nothing to root.)

@@ -61,7 +61,7 @@ echo "of 20 kills $before came before the end and $after after it; $leftovers fi
 [ $before -gt 0 ] || failed "expected some kills to come before the end"
 
 # None of this is in the way of the next one.
-run $tvl convert "$in" "$model" --tokenizer "$tok"
+run $tvl convert "$in" "$model" --tokenizer "$tok" --force
 expect_code 0
 cmp -s "$model" "$whole" || failed "expected the whole output"
 
