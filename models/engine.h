@@ -213,7 +213,8 @@ class Session {
     return absl::ResourceExhaustedError(absl::StrCat(
         "expected room for a context of ", shape.context, " positions, ", cache / 1'000'000,
         " MB of keys and values and ", state / 1'000'000, " MB of activations: ", status.message(),
-        "; a smaller --context or --prefill-chunk takes less, and --kv-dtype q8 half"));
+        "; a smaller --context or --prefill-chunk takes less",
+        kv_type == KvType::kQ8 ? "" : ", and so does --kv-dtype q8"));
   }
 
   absl::Status Check(std::span<const TokenId> tokens) const {

@@ -35,11 +35,11 @@ absl::Status CheckOutput(const std::string& out, const std::vector<std::string>&
 absl::Status Run(const Options& options) {
   const std::vector<std::string> named = {options.conversion.in, options.conversion.tokenizer};
   if (absl::Status s = CheckOutput(options.out, named); !s.ok()) return s;
-  if (absl::Status s = MayReplace(options.out, FileKind::kTvl, options.force); !s.ok()) return s;
   const absl::StatusOr<Conversion> conversion = Conversion::Open(options.conversion);
   if (!conversion.ok()) return conversion.status();
   // Further parts of the model.
   if (absl::Status s = CheckOutput(options.out, conversion->paths()); !s.ok()) return s;
+  if (absl::Status s = MayReplace(options.out, FileKind::kTvl, options.force); !s.ok()) return s;
   const absl::StatusOr<std::string> summary = conversion->Write(options.out);
   if (!summary.ok()) return summary.status();
   PrintNote(*summary);

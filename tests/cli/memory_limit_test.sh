@@ -36,6 +36,22 @@ done
 limited 1000000 $tvl chat -m "$scratch/long.tvl" --template plain -t 1
 expect_code 1
 expect_error "a smaller --context"
+limited 1000000 $tvl generate -n 2 -m "$scratch/long.tvl" -t 1 --kv-dtype q8
+grep -q "takes less$" "$err" || failed "expected no word of what is chosen already"
+# A copy of the model that does not fit names its option.
+python3 tests/cli/make_checkpoint.py slow "$scratch/slow.bin" "$scratch/slow.tok"
+run $tvl convert "$scratch/slow.bin" "$scratch/slow.tvl" --tokenizer "$scratch/slow.tok"
+limit=$((2 * $(stat -c %s "$scratch/slow.tvl") / 1024))
+limited $limit $tvl generate -n 1 -t 1 -c 64 -m "$scratch/slow.tvl" --huge-pages
+expect_refused "$scratch/slow.tvl: --huge-pages: cannot allocate "
+expect_error "without it the file is used where it is mapped"
+limited $limit $tvl generate -n 1 -t 1 -c 64 -m "$scratch/slow.tvl"
+expect_code 0
+# Nor does the file itself, which has a limit of its own.
+limited $((limit / 2)) $tvl generate -n 1 -t 1 -c 64 -m "$scratch/slow.tvl"
+expect_refused "$scratch/slow.tvl: cannot map its "
+expect_error "a limit on this process's memory ('ulimit -v' shows it) is too small"
+
 # What needs no long context asks for none.
 limited 1000000 $tvl bench -m "$scratch/long.tvl" -t 1 -p 2 -n 2 --rounds 1
 expect_code 0
