@@ -102,7 +102,9 @@ void* MapAligned(size_t bytes, int fd) {
           (kAlignment - reinterpret_cast<uintptr_t>(begin) % kAlignment) % kAlignment;
       void* const mapped = mmap(begin + before, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
       if (mapped == MAP_FAILED) {
+        const int error = errno;
         munmap(room, room_bytes);
+        errno = error;
         return MAP_FAILED;
       }
       const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -138,6 +140,11 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
   const size_t bytes = static_cast<size_t>(info.st_size);
   void* address = MapAligned(bytes, file.fd);
+  if (address == MAP_FAILED && errno == ENOMEM) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": cannot map its ", bytes, " bytes: ", std::strerror(ENOMEM),
+                     "; a limit on this process's memory ('ulimit -v' shows it) is too small"));
+  }
   if (address == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", path));
   const bool residency_known =
       geteuid() == 0 || geteuid() == info.st_uid || access(path.c_str(), W_OK) == 0;

@@ -75,11 +75,11 @@ class Session {
     const size_t context = options.context == 0
                                ? config.context_length
                                : std::min<size_t>(options.context, config.context_length);
+    const RunState::Shape shape = StateShape(context, pool->threads(), options);
     absl::StatusOr<KvCache> cache = KvCache::Create(config, context, options.kv_type);
-    if (!cache.ok()) return cache.status();
-    absl::StatusOr<RunState> state =
-        RunState::Create(config, StateShape(context, pool->threads(), options));
-    if (!state.ok()) return state.status();
+    if (!cache.ok()) return NoRoom(config, shape, options.kv_type, cache.status());
+    absl::StatusOr<RunState> state = RunState::Create(config, shape);
+    if (!state.ok()) return NoRoom(config, shape, options.kv_type, state.status());
     return Session(model, identity, pool, *std::move(cache), *std::move(state));
   }
 
@@ -203,6 +203,18 @@ class Session {
         cache_(std::move(cache)),
         state_(std::move(state)) {
     tokens_.reserve(context());
+  }
+
+  // The names of the options are those of the program.
+  static absl::Status NoRoom(const ModelConfig& config, const RunState::Shape& shape,
+                             KvType kv_type, const absl::Status& status) {
+    const uint64_t cache = KvCache::BytesFor(config, shape.context, kv_type);
+    const uint64_t state = RunState::BytesFor(config, shape);
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "expected room for a context of ", shape.context, " positions, ", cache / 1'000'000,
+        " MB of keys and values and ", state / 1'000'000, " MB of activations: ", status.message(),
+        "; a smaller --context or --prefill-chunk takes less",
+        kv_type == KvType::kQ8 ? "" : ", and so does --kv-dtype q8"));
   }
 
   absl::Status Check(std::span<const TokenId> tokens) const {
@@ -329,8 +341,9 @@ class Engine {
     try {
       pool_.emplace(threads, options.pinning, trace());
     } catch (const std::system_error& error) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot start ", threads, " threads: ", error.what()));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "cannot start ", threads, threads == 1 ? " thread: " : " threads: ", error.what(),
+          "; try fewer with --threads"));
     }
     const bool residency_known = !file_ || file_->residency_known();
     return memory_.Prepare(options.memory, residency_known, *pool_, &*reader_);

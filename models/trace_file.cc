@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -56,31 +58,30 @@ bool Before(const TraceEvent& a, const TraceEvent& b) {
 // document in memory.
 class Output {
  public:
-  explicit Output(AtomicFile* file) : file_(file) {}
+  explicit Output(const std::function<absl::Status(std::string_view)>& append) : append_(append) {}
 
   absl::Status Append(const std::string& text) {
     buffer_ += text;
     return buffer_.size() < kBufferBytes ? absl::OkStatus() : Flush();
   }
   absl::Status Flush() {
-    absl::Status status = file_->WriteAt(offset_, std::as_bytes(std::span(buffer_)));
-    offset_ += buffer_.size();
+    absl::Status status = append_(buffer_);
     buffer_.clear();
     return status;
   }
 
  private:
   static constexpr size_t kBufferBytes = size_t{1} << 20;
-  AtomicFile* const file_;
-  uint64_t offset_ = 0;
+  const std::function<absl::Status(std::string_view)>& append_;
   std::string buffer_;
 };
 
 }  // namespace
 
-absl::Status WriteTrace(const Trace& trace, AtomicFile* file) {
+absl::Status WriteTrace(const Trace& trace,
+                        const std::function<absl::Status(std::string_view)>& append) {
   const Trace::Timeline timeline = trace.timeline();
-  Output out(file);
+  Output out(append);
   uint64_t dropped = 0;
   for (const TraceRing& ring : trace.rings()) dropped += ring.dropped();
   const Json other = {{"dropped_events", dropped}};
@@ -94,13 +95,19 @@ absl::Status WriteTrace(const Trace& trace, AtomicFile* file) {
       status = out.Append(absl::StrCat(",\n", Complete(events[i], timeline, thread).dump()));
   }
   if (status.ok()) status = out.Append("\n]}\n");
-  if (status.ok()) status = out.Flush();
-  return status.ok() ? file->Commit() : status;
+  return status.ok() ? out.Flush() : status;
 }
 
 absl::Status WriteTrace(const Trace& trace, const std::string& path) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(path);
-  return file.ok() ? WriteTrace(trace, &*file) : file.status();
+  if (!file.ok()) return file.status();
+  uint64_t size = 0;
+  absl::Status status = WriteTrace(trace, [&](std::string_view text) {
+    const uint64_t at = size;
+    size += text.size();
+    return file->WriteAt(at, std::as_bytes(std::span(text.data(), text.size())));
+  });
+  return status.ok() ? file->Commit() : status;
 }
 
 }  // namespace tvl

@@ -17,6 +17,7 @@
 #include "core/in_file.h"
 #include "core/kernel.h"
 #include "models/checksum.h"
+#include "models/file_kind.h"
 #include "models/tvl_format.h"
 
 namespace tvl {
@@ -81,8 +82,12 @@ absl::Status TvlReader::ParseHeader() {
   format::Header h;
   const size_t compared = std::min(bytes_.size(), sizeof(format::kMagic));
   if (compared == 0 || std::memcmp(bytes_.data(), format::kMagic, compared) != 0) {
-    return Error(
-        "magic: not a .tvl file; use `tvl convert` to make one from a GGUF file or a checkpoint");
+    const std::string known = WrongFileText("a .tvl or GGUF file", bytes_);
+    return Error(absl::StrCat(
+        "magic: ",
+        known.empty()
+            ? "not a .tvl file; use `tvl convert` to make one from a GGUF file or a checkpoint"
+            : known));
   }
   if (bytes_.size() < sizeof(h))
     return Error(absl::StrCat("file size: expected a header of ", sizeof(h),

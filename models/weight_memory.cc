@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "core/huge_pages.h"
 #include "core/in_file.h"
 #include "core/page_residency.h"
@@ -53,7 +54,12 @@ absl::Status WeightMemory::Prepare(const MemoryOptions& options, bool residency_
 absl::Status WeightMemory::Copy(ThreadPool& pool, TvlReader* reader) {
   const std::span<const std::byte> original = reader->bytes();
   absl::StatusOr<HugePages> copy = HugePages::Allocate(original.size());
-  if (!copy.ok()) return InFile(reader->name(), copy.status());
+  if (!copy.ok()) {
+    return InFile(reader->name(),
+                  absl::Status(copy.status().code(),
+                               absl::StrCat("--huge-pages: ", copy.status().message(),
+                                            "; without it the file is used where it is mapped")));
+  }
   copy_ = *std::move(copy);
   // The copy reads the file from front to back, as fast as the disk gives it.
   const ReadAhead read_ahead({original});

@@ -15,14 +15,18 @@
 #include "backends/selected.h"
 #include "core/cpu_cores.h"
 #include "core/kv_cache.h"
-#include "models/atomic_file.h"
+#include "models/file_kind.h"
 #include "tools/bench_report.h"
 #include "tools/bench_startup.h"
 #include "tools/benchmark.h"
 #include "tools/command.h"
+#include "tools/idle_loop.h"
 #include "tools/machine.h"
 #include "tools/model.h"
 #include "tools/output.h"
+#include "tools/output_file.h"
+#include "tools/percentile.h"
+#include "tools/printable.h"
 #include "tools/progress.h"
 #include "tools/tuner.h"
 #include "tools/tuning.h"
@@ -49,6 +53,8 @@ struct Options {
   std::string json;
   bool tune = false;
   bool startup = false;
+  bool forget = false;
+  bool force = false;
 
   EngineOptions Engine(uint64_t with_threads) const {
     return {
@@ -85,8 +91,11 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
   const Stopwatch loading;
   auto engine = OpenModel<SelectedKernel>(options.model, options.Engine(threads));
   if (!engine.ok()) return engine.status();
-  auto session =
-      (*engine)->NewSession({.prefill_chunk = options.prefill_chunk, .kv_type = options.kv_type});
+  // No more than is measured, as a machine may have no room for all of a long context.
+  const uint64_t longest = *std::max_element(options.prompts.begin(), options.prompts.end());
+  auto session = (*engine)->NewSession({.context = longest + options.generate,
+                                        .prefill_chunk = options.prefill_chunk,
+                                        .kv_type = options.kv_type});
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
@@ -95,7 +104,6 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
     report->model = reader.name();
     report->model_bytes = reader.bytes().size();
     report->bytes_per_token = reader.BytesPerToken();
-    const uint64_t longest = *std::max_element(options.prompts.begin(), options.prompts.end());
     report->footprint =
         reader.BytesPerToken() +
         KvCache::BytesFor(reader.config(),
@@ -116,9 +124,8 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
   return absl::OkStatus();
 }
 
-absl::Status WriteJson(AtomicFile* file, const BenchReport& report) {
-  const std::string json = BenchJson(report);
-  if (absl::Status s = file->WriteAt(0, std::as_bytes(std::span(json))); !s.ok()) return s;
+absl::Status WriteJson(OutputFile* file, const BenchReport& report) {
+  if (absl::Status s = file->Append(BenchJson(report)); !s.ok()) return s;
   return file->Commit();
 }
 
@@ -128,13 +135,25 @@ absl::StatusOr<uint64_t> ContextOf(const std::string& model) {
   return (*engine)->reader().config().context_length;
 }
 
-std::string Describe(const Tuning& tuning) {
-  return absl::StrCat(tuning.threads, tuning.threads == 1 ? " thread" : " threads",
-                      tuning.pin ? ", pinned" : "");
+// Drops what --tune has kept of models of this one's size, or all if none is named.
+absl::Status RunForget(const std::string& model) {
+  std::optional<TuningKey> key;
+  if (!model.empty()) {
+    const auto engine = OpenModel<SelectedKernel>(model, {.threads = 1});
+    if (!engine.ok()) return engine.status();
+    key = TuningKeyFor(std::string(SelectedKernel::kName), (*engine)->reader().BytesPerToken());
+  }
+  const absl::StatusOr<std::string> path = TuningPath();
+  if (!path.ok()) return path.status();
+  const absl::StatusOr<size_t> count = ForgetTunings(key);
+  if (!count.ok()) return count.status();
+  return Print(absl::StrCat("forgot ", *count, *count == 1 ? " tuning" : " tunings", ", from ",
+                            Printable(*path), "\n"));
 }
 
-absl::Status RunTune(const std::string& model) {
+absl::Status RunTune(const std::string& model, bool force) {
   constexpr size_t kRounds = 5;
+  constexpr double kIdleSeconds = 0.05;
   const auto open = [&](const EngineOptions& options) {
     return OpenModel<SelectedKernel>(model, options);
   };
@@ -146,25 +165,39 @@ absl::Status RunTune(const std::string& model) {
   if (const auto path = TuningPath(); !path.ok()) return path.status();
   std::vector<TuneCandidate> candidates =
       TuneCandidates(key.cores, /*can_pin=*/!CoresByPreference().empty());
+  std::vector<double> lost;  // of each round
   {
     Progress progress("tuning");
     uint64_t done = 0;
-    absl::Status measured = MeasureCandidates<SelectedKernel>(
-        open, kRounds, &candidates, [&] { progress.Update(++done, kRounds * candidates.size()); });
+    absl::Status measured = MeasureCandidates<SelectedKernel>(open, kRounds, &candidates, [&] {
+      progress.Update(++done, kRounds * candidates.size());
+      if (done % candidates.size() == 0) lost.push_back(MeasureLostShare(key.cores, kIdleSeconds));
+    });
     if (!measured.ok()) return measured;
   }
   std::string out = absl::StrCat("machine    ", MachineName(), "\nmodel      ",
                                  (*engine)->reader().name(), "\nbackend    ", key.backend, "\n\n");
   for (const TuneCandidate& c : candidates)
     absl::StrAppendFormat(&out, "%-20s %10.1f tokens/s\n", Describe(c.tuning), c.rate());
+  absl::StrAppendFormat(&out, "\nidle loop lost %.1f%% of its time (median of the rounds)\n",
+                        100 * Percentile(lost, 0.5));
   const Tuning best = BestCandidate(candidates).tuning;
+  if (TooBusy(lost) && !force) {
+    if (absl::Status s = Print(out); !s.ok()) return s;
+    return absl::UnavailableError(absl::StrFormat(
+        "the tuning is not kept: expected a machine where other programs take at most %.0f%% of a "
+        "core from a loop that only waits, found one where they take %.0f%%; end them and try "
+        "again, or add --force",
+        100 * kMostLost, 100 * Percentile(lost, 0.5)));
+  }
   const absl::StatusOr<std::string> path = SaveTuning(key, best);
   if (!path.ok()) return path.status();
-  return Print(absl::StrCat(out, "\nbest: ", Describe(best), "; kept in ", *path, "\n"));
+  return Print(absl::StrCat(out, "best: ", Describe(best), "; kept in ", *path, "\n"));
 }
 
 absl::Status Run(Options options) {
-  if (options.tune) return RunTune(options.model);
+  if (options.forget) return RunForget(options.model);
+  if (options.tune) return RunTune(options.model, options.force);
   if (options.startup) {
     return RunStartup(
         {.model = options.model,
@@ -176,13 +209,14 @@ absl::Status Run(Options options) {
   const absl::StatusOr<uint64_t> context = ContextOf(options.model);
   if (!context.ok()) return context.status();
   // Before minutes are spent on what cannot be written.
-  std::optional<AtomicFile> json;
+  std::optional<OutputFile> json;
   if (!options.json.empty()) {
     if (SameFile(options.json, options.model)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.json, ": the output would replace the model"));
     }
-    absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.json);
+    absl::StatusOr<OutputFile> file =
+        OutputFile::Create(options.json, FileKind::kReport, options.force);
     if (!file.ok()) return file.status();
     json.emplace(*std::move(file));
   }
@@ -206,6 +240,7 @@ absl::Status Run(Options options) {
   }
   if (json) {
     if (absl::Status s = WriteJson(&*json, report); !s.ok()) return s;
+    if (json->is_standard_output()) return absl::OkStatus();
   }
   return Print(BenchTable(report));
 }
@@ -231,7 +266,12 @@ void AddBench(CLI::App& app, Action* action) {
       "that is within 2% of the best in the user's cache folder, where 'tvl generate' finds it: "
       "for "
       "this CPU, backend,\n"
-      "and size of model.\n"
+      "and size of model. It keeps nothing where other programs take more than a fifth of a core "
+      "meanwhile, as a loop that\n"
+      "only looks at the clock tells, unless there is --force. --tune --forget drops what was "
+      "kept: "
+      "of models of this\n"
+      "one's size, or without --model all. 'tvl cache list' shows it.\n"
       "\n"
       "--startup measures the way to the first token, again and again from the start: with the "
       "file in memory (warm), and\n"
@@ -254,7 +294,9 @@ void AddBench(CLI::App& app, Action* action) {
                "New tokens after each (default: 128)"),
       AddCount(*sub, "--rounds", 1, kMaxRounds, &options->rounds, "Rounds of each (default: 3)"),
       AddPin(*sub, &options->pin),
-      AddFileName(*sub, "--json", &options->json, "Also write the results to this file"),
+      AddFileName(
+          *sub, "--json", &options->json,
+          "Also write the results to this file, or - for standard output instead of the tables"),
   };
   const CLI::Option* generate = measured[2];
   const CLI::Option* json = measured[5];
@@ -264,9 +306,14 @@ void AddBench(CLI::App& app, Action* action) {
   measured.push_back(startup);
   const CLI::Option* tune =
       sub->add_flag("--tune", options->tune, "Find and keep the best number of threads instead");
+  const CLI::Option* forget = sub->add_flag("--forget", options->forget,
+                                            "With --tune: drop what it has kept, measure nothing");
+  sub->add_flag("--force", options->force,
+                "Replace also a file that tvl did not write; keep also a tuning of a busy machine");
   AddPrefillChunk(*sub, &options->prefill_chunk);
   AddKvType(*sub, &options->kv_type);
   sub->callback([=] {
+    if (forget->count() > 0 && tune->count() == 0) throw CLI::RequiresError("--forget", "--tune");
     // CLI11's own excludes() says it again in the help of every option.
     for (const CLI::Option* option : measured) {
       if (tune->count() > 0 && option->count() > 0)

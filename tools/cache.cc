@@ -17,6 +17,7 @@
 #include "tools/model_cache.h"
 #include "tools/output.h"
 #include "tools/printable.h"
+#include "tools/tuning.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -74,6 +75,20 @@ std::string Table(const std::vector<CachedModel>& models) {
   return out;
 }
 
+// What tvl bench --tune has kept; empty if that is nothing. A damaged file is said to be one.
+std::string TuningsText() {
+  const absl::StatusOr<std::vector<KeptTuning>> tunings = ListTunings();
+  if (!tunings.ok()) return absl::StrCat(Printable(std::string(tunings.status().message())), "\n");
+  std::string out;
+  for (const KeptTuning& t : *tunings) {
+    absl::StrAppend(&out, "tuned for ", FormatBytes(t.key.bytes_per_token),
+                    " per token: ", Describe(t.tuning), " (", t.key.backend, ", ",
+                    Printable(t.key.machine), ", ", t.key.cores,
+                    t.key.cores == 1 ? " core)" : " cores)", "\n");
+  }
+  return out;
+}
+
 absl::Status RunList() {
   const absl::StatusOr<std::string> folder = CacheFolder(kCachedModels);
   if (!folder.ok()) return folder.status();
@@ -82,7 +97,7 @@ absl::Status RunList() {
   uint64_t bytes = 0;
   for (const CachedModel& m : *models) bytes += m.bytes;
   return Print(absl::StrCat(models->empty() ? "" : Table(*models), TotalText(models->size(), bytes),
-                            " in ", Printable(*folder), "\n"));
+                            " in ", Printable(*folder), "\n", TuningsText()));
 }
 
 // Those of the names or, without names, all; with --stale only those that are stale.
@@ -148,7 +163,10 @@ void AddCache(CLI::App& app, Action* action) {
       "it, and kept in a\n"
       "folder: $TVL_CACHE_DIR, or else tvl in $XDG_CACHE_HOME or in the system's folder of caches. "
       "It is converted\n"
-      "anew when the file has changed, or when a newer tvl converts it differently.\n"
+      "anew when the file has changed, or when a newer tvl converts it differently. What 'tvl "
+      "bench "
+      "--tune' has kept is\n"
+      "dropped by 'tvl bench --tune --forget'.\n"
       "\n"
       "Examples:\n"
       "  tvl cache list\n"
@@ -158,8 +176,10 @@ void AddCache(CLI::App& app, Action* action) {
     if (sub->get_subcommands().empty())
       throw CLI::ValidationError("cache", "expected list or clear");
   });
-  CLI::App* list = sub->add_subcommand(
-      "list", "Show each model's size, when it was used last, and whether its source is unchanged");
+  CLI::App* list = sub->add_subcommand("list",
+                                       "Show each model's size, when it was used last, and whether "
+                                       "its source is unchanged; and what "
+                                       "'tvl bench --tune' has kept");
   list->callback([action] { *action = RunList; });
   auto options = std::make_shared<ClearOptions>();
   CLI::App* clear = sub->add_subcommand("clear", "Remove all models, or some");

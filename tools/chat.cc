@@ -387,7 +387,7 @@ void AddChat(CLI::App& app, Action* action) {
          absl::StrCat("The layout of messages (default: by the model's file): ",
                       ChatTemplateNames()))
       ->type_name("NAME");
-  AddCount(*sub, "-n,--max-tokens", 1, kMaxPositions, &options->max_tokens,
+  AddCount(*sub, kMaxTokensNames, 1, kMaxPositions, &options->max_tokens,
            "Tokens of an answer at most (default: until the model ends it)");
   AddEngineOptions(*sub, &options->run);
   AddSampling(*sub, &options->sampling);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -13,11 +14,20 @@
 namespace tvl {
 namespace {
 
+// Of "-c,--context,--ctx-size" the one that CLI11, too, calls it by: --context.
+std::string MainName(const std::string& names) {
+  const std::vector<std::string> all = absl::StrSplit(names, ',');
+  for (const std::string& name : all) {
+    if (absl::StartsWith(name, "--")) return name;
+  }
+  return all.front();
+}
+
 // The error that CLI11 shows as "--threads: expected ...".
 [[noreturn]] void Refuse(const std::string& names, const std::string& expected,
                          const std::string& found) {
-  const std::string name = names.substr(names.rfind(',') + 1);
-  throw CLI::ValidationError(name, absl::StrCat("expected ", expected, ", found '", found, "'"));
+  throw CLI::ValidationError(MainName(names),
+                             absl::StrCat("expected ", expected, ", found '", found, "'"));
 }
 
 }  // namespace
@@ -68,9 +78,27 @@ CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* p
   return app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
 }
 
+CLI::Option* AddMappedFile(CLI::App& app, const std::string& names, std::string* path,
+                           const std::string& help) {
+  const auto parse = [=](const std::string& text) {
+    if (text.empty()) Refuse(names, "the name of a file", text);
+    if (text == "-") {
+      throw CLI::ValidationError(MainName(names),
+                                 "expected the name of a file, found '-': standard input and "
+                                 "output cannot be mapped into memory");
+    }
+    *path = text;
+  };
+  return app.add_option_function<std::string>(names, parse, help)->type_name("FILE");
+}
+
+void AddForce(CLI::App& app, bool* force) {
+  app.add_flag("--force", *force, "Replace also what tvl did not write");
+}
+
 void AddModel(CLI::App& app, std::string* path) {
-  AddFileName(app, "-m,--model", path,
-              "A .tvl or GGUF file (default: the model inside this program)");
+  AddMappedFile(app, "-m,--model", path,
+                "A .tvl or GGUF file (default: the model inside this program)");
 }
 
 void AddThreads(CLI::App& app, uint64_t* threads) {

@@ -39,6 +39,12 @@ void AddVerify(CLI::App& app, Action* action);
 inline constexpr uint64_t kMaxThreads = 1024;
 inline constexpr uint64_t kMaxPositions = uint64_t{1} << 24;
 
+// Names of options that people know from other programs, llama.cpp's above all, beside our own.
+inline constexpr char kContextNames[] = "-c,--context,--ctx-size";
+inline constexpr char kSeedNames[] = "-s,--seed";
+inline constexpr char kTemperatureNames[] = "--temperature,--temp";
+inline constexpr char kMaxTokensNames[] = "-n,--max-tokens,--n-predict,--predict";
+
 // A whole number, decimal, from min to max. `names` as in CLI11.
 CLI::Option* AddCount(CLI::App& app, const std::string& names, uint64_t min, uint64_t max,
                       uint64_t* value, const std::string& help);
@@ -53,6 +59,13 @@ CLI::Option* AddProbability(CLI::App& app, const std::string& names, float* valu
 // A name that is not empty.
 CLI::Option* AddFileName(CLI::App& app, const std::string& names, std::string* path,
                          const std::string& help);
+
+// One of a file that is mapped, or made of tensors at their places: anything but "-".
+CLI::Option* AddMappedFile(CLI::App& app, const std::string& names, std::string* path,
+                           const std::string& help);
+
+// Of commands that write files (tools/output_file.h).
+void AddForce(CLI::App& app, bool* force);
 
 void AddModel(CLI::App& app, std::string* path);
 void AddThreads(CLI::App& app, uint64_t* threads);  // 0: default

@@ -25,6 +25,7 @@
 #include "models/import/llama2c_tokenizer.h"
 #include "models/tvl_writer.h"
 #include "tools/interrupt.h"
+#include "tools/model_input.h"
 #include "tools/printable.h"
 #include "tools/progress.h"
 #include "tools/units.h"
@@ -89,9 +90,10 @@ std::string NotesText(const std::vector<std::string>& notes) {
 absl::StatusOr<Conversion> Conversion::Open(const ConversionOptions& options) {
   Conversion conversion;
   conversion.options_ = options;
-  absl::StatusOr<MappedFile> file = MappedFile::Open(options.in);
+  absl::StatusOr<MappedFile> file = OpenModelInput(options.in);
   if (!file.ok()) return file.status();
-  if (absl::Status s = conversion.ReadModel(*std::move(file)); !s.ok()) return s;
+  if (absl::Status s = conversion.ReadModel(*std::move(file)); !s.ok())
+    return WithDownloadHint(options.in, s);
   if (absl::Status s = conversion.ReadTypes(); !s.ok()) return InFile(options.in, s);
   return conversion;
 }
@@ -99,7 +101,7 @@ absl::StatusOr<Conversion> Conversion::Open(const ConversionOptions& options) {
 absl::Status Conversion::ReadModel(MappedFile first) {
   std::optional<MappedFile> vocabulary;
   if (!options_.tokenizer.empty()) {
-    absl::StatusOr<MappedFile> opened = MappedFile::Open(options_.tokenizer);
+    absl::StatusOr<MappedFile> opened = OpenModelInput(options_.tokenizer);
     if (!opened.ok()) return opened.status();
     vocabulary = *std::move(opened);
   }
@@ -167,6 +169,12 @@ uint64_t Conversion::source_bytes() const {
   return sum;
 }
 
+std::string Conversion::TypesText() const {
+  return absl::StrCat(
+      RecipeText(types_, model_.config.tied_classifier),
+      absl::StrFormat("; %.4g bits per weight", SummarizeTvl(model_, types_).bits_per_weight));
+}
+
 absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
   const Stopwatch watch;
   std::vector<MatrixFate> fates;
@@ -189,9 +197,7 @@ absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
   }
   const TvlSummary summary = SummarizeTvl(model_, types_);
   return absl::StrCat(Printable(options_.in), " (", FormatBytes(source_bytes()), ") -> ",
-                      Printable(out), " (", FormatBytes(FileBytes(out)), ": ",
-                      RecipeText(types_, model_.config.tied_classifier),
-                      absl::StrFormat("; %.4g bits per weight", summary.bits_per_weight),
+                      Printable(out), " (", FormatBytes(FileBytes(out)), ": ", TypesText(),
                       gguf_ ? "" : QuantsText(summary), ") in ", FormatSeconds(watch.seconds()),
                       "\n", FatesText(fates), NotesText(model_.notes));
 }

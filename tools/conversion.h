@@ -41,6 +41,9 @@ class Conversion {
   // Of the model; of several parts all.
   const std::vector<std::string>& paths() const { return paths_; }
   uint64_t source_bytes() const;
+  const ModelConfig& config() const { return model_.config; }
+  // "q4; 4.5 bits per weight", of what Write would write.
+  std::string TypesText() const;
 
   // Writes the file, with progress on standard error. Cancelled by an interrupt. DataLoss naming
   // the model's file for a weight that its type cannot store; any other error is about `out`.

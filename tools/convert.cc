@@ -6,10 +6,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "models/file_kind.h"
 #include "models/recipe.h"
 #include "tools/command.h"
 #include "tools/conversion.h"
 #include "tools/output.h"
+#include "tools/output_file.h"
 
 namespace tvl {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 struct Options {
   ConversionOptions conversion;
   std::string out;
+  bool force = false;
 };
 
 // Before the inputs are read: a mistake in the names is the better explanation.
@@ -36,6 +39,7 @@ absl::Status Run(const Options& options) {
   if (!conversion.ok()) return conversion.status();
   // Further parts of the model.
   if (absl::Status s = CheckOutput(options.out, conversion->paths()); !s.ok()) return s;
+  if (absl::Status s = MayReplace(options.out, FileKind::kTvl, options.force); !s.ok()) return s;
   const absl::StatusOr<std::string> summary = conversion->Write(options.out);
   if (!summary.ok()) return summary.status();
   PrintNote(*summary);
@@ -66,11 +70,17 @@ void AddTypes(CLI::App& sub, ConversionOptions* options) {
          },
          "Of the embedding, and of the classifier if it is tied to it (default: as --dtype)")
       ->type_name(kTypes);
-  sub.add_option_function<std::string>(
+  sub.add_option_function<std::vector<std::string>>(
          "--recipe",
-         [=](const std::string& text) { options->recipe = ValueOf("--recipe", ParseRecipe(text)); },
+         [=](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             const std::vector<RecipeStep> steps = ValueOf("--recipe", ParseRecipe(text));
+             options->recipe.insert(options->recipe.end(), steps.begin(), steps.end());
+           }
+         },
          "Types by role, later ones win, and all win over the types above: embedding, wq, wk, wv, "
          "wo, w13, w2, classifier; attention is wq to wo, ffn is w13 and w2")
+      ->allow_extra_args(false)
       ->type_name("ROLE=TYPE,...");
 }
 
@@ -82,24 +92,26 @@ void AddConvert(CLI::App& app, Action* action) {
       app.add_subcommand("convert", "Make a .tvl file from a GGUF file or a llama2.c checkpoint");
   sub->footer(
       "The same input gives the same bytes on every machine. The output appears whole or not at "
-      "all.\n"
+      "all. It replaces a .tvl file\n"
+      "of that name, and a file of another kind only with --force.\n"
       "\n"
       "Examples:\n"
       "  tvl convert llama-3.2-1b-q4_0.gguf llama.tvl\n"
       "  tvl convert stories15M.bin stories15M.tvl --tokenizer tokenizer.bin --dtype f16\n"
       "  tvl convert stories15M.bin small.tvl --tokenizer tokenizer.bin --dtype q4 --recipe "
       "embedding=q8,w2=q8");
-  AddFileName(*sub, "IN", &options->conversion.in,
-              "A GGUF file (of several parts the first, "
-              "...-00001-of-0000N.gguf), or a llama2.c checkpoint, version 0, 1 or 2")
+  AddMappedFile(*sub, "IN", &options->conversion.in,
+                "A GGUF file (of several parts the first, "
+                "...-00001-of-0000N.gguf), or a llama2.c checkpoint, version 0, 1 or 2")
       ->required()
       ->type_name("");
-  AddFileName(*sub, "OUT", &options->out, "The .tvl file to write")->required()->type_name("");
-  AddFileName(
+  AddMappedFile(*sub, "OUT", &options->out, "The .tvl file to write")->required()->type_name("");
+  AddMappedFile(
       *sub, "--tokenizer", &options->conversion.tokenizer,
       "A llama2.c tokenizer (tokenizer.bin): required with a checkpoint, and used instead of "
       "its own with a GGUF file");
   AddTypes(*sub, &options->conversion);
+  AddForce(*sub, &options->force);
   AddCount(*sub, "-t,--threads", 1, kMaxThreads, &options->conversion.threads,
            "Threads to quantise with; changes no byte (default: one per performance core)");
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });

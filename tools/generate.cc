@@ -14,6 +14,7 @@
 #include "backends/selected.h"
 #include "core/trace.h"
 #include "models/atomic_file.h"
+#include "models/file_kind.h"
 #include "models/session_file.h"
 #include "models/trace_file.h"
 #include "samplers/standard_chain.h"
@@ -22,6 +23,7 @@
 #include "tools/interrupt.h"
 #include "tools/model.h"
 #include "tools/output.h"
+#include "tools/output_file.h"
 #include "tools/percentile.h"
 #include "tools/run_options.h"
 #include "tools/sampling_options.h"
@@ -34,23 +36,18 @@ namespace {
 struct Options {
   RunOptions run;
   std::string prompt;
+  std::string file;  // that holds it
   uint64_t max_tokens = 256;
   SamplingOptions sampling;
   bool stats = false;
   std::string trace;
+  bool force = false;
   std::string session;
   bool kv_type_given = false;
 };
 
 // Of each thread: 3 MB, hundreds of tokens of a model with a dozen layers.
 constexpr size_t kTraceEvents = size_t{1} << 17;
-
-// All of standard input, less one newline at its end, which `echo` and editors add.
-absl::StatusOr<std::string> ReadPrompt() {
-  absl::StatusOr<std::string> text = ReadStandardInput();
-  if (text.ok() && !text->empty() && text->back() == '\n') text->pop_back();
-  return text;
-}
 
 void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
                 const SamplingOptions& sampling, double load_seconds,
@@ -118,13 +115,13 @@ absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, const Toke
 
 absl::Status Run(const Options& options) {
   std::string prompt = options.prompt;
-  if (prompt == "-") {
-    absl::StatusOr<std::string> input = ReadPrompt();
+  if (prompt == "-" || !options.file.empty()) {
+    absl::StatusOr<std::string> input = ReadPrompt(prompt == "-" ? "-" : options.file);
     if (!input.ok()) return input.status();
     prompt = *std::move(input);
   }
   // Before it is too late to say that it cannot be written.
-  std::optional<AtomicFile> trace_file;
+  std::optional<OutputFile> trace_file;
   if (!options.trace.empty()) {
     if (!options.run.model.empty() && SameFile(options.trace, options.run.model)) {
       return absl::InvalidArgumentError(
@@ -134,7 +131,8 @@ absl::Status Run(const Options& options) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.trace, ": the trace would replace the session"));
     }
-    absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.trace);
+    absl::StatusOr<OutputFile> file =
+        OutputFile::Create(options.trace, FileKind::kTrace, options.force);
     if (!file.ok()) return file.status();
     trace_file.emplace(*std::move(file));
   }
@@ -203,7 +201,9 @@ absl::Status Run(const Options& options) {
                            session->context() == 1 ? " position" : " positions", ")\n"));
   }
   if (trace_file) {
-    if (absl::Status s = WriteTrace(*trace, &*trace_file); !s.ok()) return s;
+    const auto append = [&](std::string_view text) { return trace_file->Append(text); };
+    if (absl::Status s = WriteTrace(*trace, append); !s.ok()) return s;
+    if (absl::Status s = trace_file->Commit(); !s.ok()) return s;
   }
   if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
@@ -245,21 +245,30 @@ void AddGenerate(CLI::App& app, Action* action) {
       "  echo \"One day, a dog\" | tvl generate -m stories15M.tvl -p - --temperature 0.9 --seed "
       "42");
   AddModel(*sub, &options->run.model);
-  sub->add_option("-p,--prompt", options->prompt,
-                  "Text to go on from; - reads standard input (default: none)")
-      ->type_name("TEXT");
-  AddCount(*sub, "-n,--max-tokens", 0, kMaxPositions, &options->max_tokens,
+  const CLI::Option* prompt =
+      sub->add_option("-p,--prompt", options->prompt,
+                      "Text to go on from; - reads standard input (default: none)")
+          ->type_name("TEXT");
+  const CLI::Option* file = AddFileName(*sub, "-f,--file", &options->file,
+                                        "A file with that text; - reads standard input");
+  AddCount(*sub, kMaxTokensNames, 0, kMaxPositions, &options->max_tokens,
            "New tokens to write at most (default: 256)");
   AddEngineOptions(*sub, &options->run);
   AddSampling(*sub, &options->sampling);
   AddSessionOptions(*sub, &options->run, ", or as the session has them");
-  AddFileName(*sub, "--session", &options->session,
-              "Go on with the session in this file, if it is there, and keep it there");
+  AddMappedFile(*sub, "--session", &options->session,
+                "Go on with the session in this file, if it is there, and keep it there");
   sub->add_flag("--stats", options->stats, "Print times and speeds to standard error");
   AddFileName(*sub, "--trace", &options->trace,
               "Write what each thread did when to this file, for chrome://tracing or Perfetto: "
               "the last 131,072 events of each");
-  sub->callback([sub, options, action] {
+  AddForce(*sub, &options->force);
+  sub->callback([=] {
+    if (prompt->count() > 0 && file->count() > 0) throw CLI::ExcludesError("--prompt", "--file");
+    if (options->trace == "-") {
+      throw CLI::ValidationError(
+          "--trace", "standard output is where the text goes; name a file for the trace");
+    }
     options->kv_type_given = sub->count("--kv-dtype") > 0;
     *action = [options] { return Run(*options); };
   });

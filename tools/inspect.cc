@@ -1,8 +1,9 @@
-// tvl inspect: what is in a .tvl file, and what running it will take.
+// tvl inspect: what is in a .tvl or GGUF file, and what running it will take.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,10 +22,17 @@
 #include "core/run_state.h"
 #include "core/thread_pool.h"
 #include "models/engine.h"
+#include "models/file_kind.h"
+#include "models/import/gguf_file.h"
 #include "models/tvl_reader.h"
+#include "nlohmann/json.hpp"
 #include "tools/command.h"
+#include "tools/inspect_gguf.h"
 #include "tools/model_cache.h"
+#include "tools/model_description.h"
+#include "tools/model_input.h"
 #include "tools/output.h"
+#include "tools/output_file.h"
 #include "tools/printable.h"
 #include "tools/read_bandwidth.h"
 #include "tools/units.h"
@@ -36,44 +44,9 @@ struct Options {
   std::string path;
   bool predict = false;
   bool residency = false;
+  std::string json;
+  bool force = false;
 };
-
-const char* KindName(TokenizerKind kind) {
-  switch (kind) {
-    case TokenizerKind::kLlama2c:
-      return "llama2.c";
-    case TokenizerKind::kSentencePieceBpe:
-      return "SentencePiece BPE";
-    case TokenizerKind::kByteLevelBpe:
-      return "byte-level BPE";
-  }
-  return "unknown";
-}
-
-void Row(std::string* out, const char* name, const std::string& value) {
-  absl::StrAppendFormat(out, "  %-18s %s\n", name, value);
-}
-
-void DescribeConfig(const ModelConfig& c, std::string* out) {
-  absl::StrAppend(out, "\nModel\n");
-  Row(out, "architecture", ArchitectureName(c.architecture));
-  Row(out, "layers", FormatCount(c.n_layers));
-  Row(out, "dim", FormatCount(c.dim));
-  Row(out, "hidden dim", FormatCount(c.hidden_dim));
-  Row(out, "heads",
-      absl::StrFormat("%d, %d for keys and values, of %d dimensions", c.n_heads, c.n_kv_heads,
-                      c.head_dim));
-  Row(out, "vocabulary", FormatCount(c.vocab_size));
-  Row(out, "context",
-      absl::StrCat(FormatCount(c.context_length),
-                   c.context_length == 1 ? " position" : " positions"));
-  if (c.sliding_window > 0)
-    Row(out, "window", absl::StrCat("of the last ", FormatCount(c.sliding_window), " positions"));
-  Row(out, "classifier", c.tied_classifier ? "tied to the embedding" : "its own");
-  Row(out, "norm epsilon", absl::StrFormat("%g", c.norm_epsilon));
-  Row(out, "attention scale", absl::StrFormat("%g", c.attention_scale));
-  Row(out, "RoPE", absl::StrFormat("base %g, %d dimensions", c.rope_base, c.rope_dims));
-}
 
 void DescribeTokenizer(const TvlReader& reader, std::string* out) {
   absl::StrAppend(out, "\nTokenizer\n");
@@ -154,7 +127,7 @@ void PredictSpeed(const TvlReader& reader, size_t threads, double seconds, std::
   ThreadPool pool(threads);
   const double pass = MeasureRead(reader, pool, seconds).better();
   const double bytes = static_cast<double>(reader.BytesPerToken());
-  Row(out, threads == 1 ? "1 thread" : absl::StrCat(threads, " threads").c_str(),
+  Row(out, threads == 1 ? "1 thread" : absl::StrCat(threads, " threads"),
       absl::StrFormat("about %.1f tokens/s at most: %.1f GB/s of %s per token", 1 / pass,
                       bytes / pass / 1e9, FormatBytes(reader.BytesPerToken())));
 }
@@ -231,13 +204,57 @@ void DescribeResidency(const TvlReader& reader, std::string* out) {
   Row(out, "head", absl::StrCat(head.Describe(), ": configuration, directory, tokenizer"));
   if (!tied) Row(out, "embedding", embedding.Describe());
   for (size_t layer = 0; layer < n_layers; ++layer)
-    Row(out, absl::StrCat("layer ", layer).c_str(), layers[layer].Describe());
+    Row(out, absl::StrCat("layer ", layer), layers[layer].Describe());
   Row(out, "classifier",
       tied ? absl::StrCat(embedding.Describe(), ": the embedding, too") : classifier.Describe());
   Row(out, "others", others.Describe());
 }
 
-absl::Status Run(const Options& options) {
+nlohmann::ordered_json TvlJson(const TvlReader& reader) {
+  using Json = nlohmann::ordered_json;
+  Json tensors = Json::array();
+  for (const TensorInfo& t : reader.tensors()) {
+    tensors.push_back({{"name", std::string(t.name.data(), t.name.size())},
+                       {"type", TensorTypeName(t.type)},
+                       {"rows", t.rows},
+                       {"cols", t.cols},
+                       {"interleaved", t.interleaved},
+                       {"offset", t.offset},
+                       {"bytes", t.data.size()}});
+  }
+  Json tokenizer = nullptr;
+  if (reader.has_tokenizer()) {
+    const TokenizerView& t = reader.tokenizer();
+    Json ends = Json::array();
+    for (size_t i = 0; i < t.end_token_count(); ++i) ends.push_back(t.end_token(i));
+    tokenizer = {{"kind", KindName(t.kind())},
+                 {"pieces", t.vocab_size()},
+                 {"bos", t.bos_id()},
+                 {"end_tokens", ends}};
+  }
+  const MemoryOfRun memory = MemoryFor(reader);
+  return {{"inspected", reader.name()},
+          {"format", "tvl"},
+          {"version", absl::StrCat(reader.major(), ".", reader.minor())},
+          {"bytes", reader.bytes().size()},
+          {"runs", true},
+          {"config", ConfigJson(reader.config())},
+          {"bytes_per_token", reader.BytesPerToken()},
+          {"kv_cache_bytes", memory.cache},
+          {"activation_bytes", memory.activations},
+          {"tokenizer", tokenizer},
+          {"tensors", tensors}};
+}
+
+// To the file that --json names, as well as in words, or instead of them to standard output.
+absl::Status Report(const std::string& text, const nlohmann::ordered_json& json, OutputFile* file) {
+  if (file == nullptr) return Print(text);
+  if (absl::Status s = file->Append(JsonText(json)); !s.ok()) return s;
+  if (absl::Status s = file->Commit(); !s.ok()) return s;
+  return file->is_standard_output() ? absl::OkStatus() : Print(text);
+}
+
+absl::Status RunTvl(const Options& options, OutputFile* json) {
   const std::string& path = options.path;
   const absl::StatusOr<TvlFile> opened = OpenTvlFile(path);
   if (!opened.ok()) return opened.status();
@@ -247,14 +264,38 @@ absl::Status Run(const Options& options) {
   std::string out = absl::StrCat(
       Printable(path), ": ", tvl_file == path ? "" : absl::StrCat("as ", Printable(tvl_file), ", "),
       FormatBytes(file.bytes().size()), ", .tvl version ", reader->major(), ".", reader->minor(),
-      "\n");
+      "\n\nModel\n");
   DescribeConfig(reader->config(), &out);
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);
   DescribeMemory(*reader, &out);
   if (options.residency) DescribeResidency(*reader, &out);
   if (options.predict) Predict(*reader, &out);
-  return Print(out);
+  return Report(out, TvlJson(*reader), json);
+}
+
+absl::Status Run(const Options& options) {
+  // Before seconds are spent on what cannot be written.
+  std::optional<OutputFile> json;
+  if (!options.json.empty()) {
+    if (SameFile(options.json, options.path)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.json, ": the output would replace the model"));
+    }
+    absl::StatusOr<OutputFile> file =
+        OutputFile::Create(options.json, FileKind::kReport, options.force);
+    if (!file.ok()) return file.status();
+    json.emplace(*std::move(file));
+  }
+  OutputFile* const to = json ? &*json : nullptr;
+  // What these look at is the .tvl file that runs.
+  if (options.predict || options.residency) return RunTvl(options, to);
+  const absl::StatusOr<MappedFile> file = OpenModelInput(options.path);
+  if (!file.ok()) return file.status();
+  if (!IsGguf(file->bytes())) return RunTvl(options, to);
+  const absl::StatusOr<GgufInspection> gguf = InspectGguf(options.path, *file);
+  if (!gguf.ok()) return WithDownloadHint(options.path, gguf.status());
+  return Report(gguf->text, gguf->json, to);
 }
 
 }  // namespace
@@ -271,21 +312,28 @@ void AddInspect(CLI::App& app, Action* action) {
       "other things that of\n"
       "small ones.\n"
       "\n"
-      "Of a GGUF file it shows the .tvl file that it is converted to when first used, which is "
-      "here if "
-      "need be.\n"
+      "Of a GGUF file it shows what its own directory holds, and as what tvl runs it or why it "
+      "cannot; it converts nothing,\n"
+      "and takes one that holds a vocabulary alone, too. --predict and --residency look at the "
+      ".tvl "
+      "file that it is converted\n"
+      "to when first used, which is then if need be.\n"
       "\n"
       "--residency tells for each part of the file how much of it is in memory, that is in the "
       "system's page cache. Where\n"
       "the file is not the user's, Linux says that all of it is.\n"
       "\n"
       "Example:\n"
-      "  tvl inspect stories15M.tvl");
-  AddFileName(*sub, "MODEL", &options->path, "A .tvl or GGUF file")->required()->type_name("");
+      "  tvl inspect stories15M.tvl\n"
+      "  tvl inspect llama-3.2-1b-q4_0.gguf --json -");
+  AddMappedFile(*sub, "MODEL", &options->path, "A .tvl or GGUF file")->required()->type_name("");
   sub->add_flag("--predict", options->predict,
                 "Estimate this machine's tokens per second and the memory that a run will need");
   sub->add_flag("--residency", options->residency,
                 "Also tell how much of each layer is in memory now");
+  AddFileName(*sub, "--json", &options->json,
+              "Also write it as JSON to this file, or - for standard output instead of the text");
+  AddForce(*sub, &options->force);
   sub->callback([options, action] { *action = [options] { return Run(*options); }; });
 }
 

@@ -35,6 +35,7 @@
 #include "tools/cache_folder.h"
 #include "tools/conversion.h"
 #include "tools/file_lock.h"
+#include "tools/model_input.h"
 #include "tools/output.h"
 #include "tools/printable.h"
 #include "tools/units.h"
@@ -311,7 +312,7 @@ std::string FindName(const std::string& folder, const std::string& path) {
 
 absl::StatusOr<TvlFile> OpenTvlFile(const std::string& path) {
   if (!IsGgufFile(path)) {
-    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    absl::StatusOr<MappedFile> file = OpenModelInput(path);
     if (!file.ok()) return file.status();
     return TvlFile{.path = path, .file = *std::move(file)};
   }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,12 +12,12 @@
 #include "absl/strings/str_format.h"
 #include "backends/selected.h"
 #include "core/canonical_math.h"
-#include "core/mapped_file.h"
 #include "tools/command.h"
 #include "tools/evaluation.h"
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/progress.h"
+#include "tools/text_input.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -106,17 +105,16 @@ absl::StatusOr<uint64_t> WindowFor(const Options& options, const TvlReader& mode
 }
 
 // The whole text as one sequence, without the tokens that begin and end one.
-absl::StatusOr<std::vector<TokenId>> ReadText(const std::string& path, const Tokenizer& tokenizer,
-                                              bool bos) {
-  absl::StatusOr<MappedFile> file = MappedFile::Open(path);
-  if (!file.ok()) return file.status();
+absl::StatusOr<std::vector<TokenId>> ReadTokens(const std::string& path, const Tokenizer& tokenizer,
+                                                bool bos) {
+  const absl::StatusOr<std::string> text = ReadText(path);
+  if (!text.ok()) return text.status();
   std::vector<TokenId> tokens;
-  tokenizer.Encode(
-      std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()),
-      {.bos = false, .eos = false}, &tokens);
+  tokenizer.Encode(*text, {.bos = false, .eos = false}, &tokens);
   const size_t needed = bos ? 1 : 2;
   if (tokens.size() >= needed) return tokens;
-  return absl::InvalidArgumentError(absl::StrCat(path, ": expected a text of at least ",
+  return absl::InvalidArgumentError(absl::StrCat(path == "-" ? "standard input" : path,
+                                                 ": expected a text of at least ",
                                                  FormatTokens(needed), ", found ", tokens.size()));
 }
 
@@ -137,7 +135,7 @@ absl::Status Run(const Options& options) {
       WindowFor(options, (*model)->reader(), other == nullptr ? nullptr : &other->reader());
   if (!window.ok()) return window.status();
   const TokenId bos = tokenizer->default_options().bos ? tokenizer->bos_id() : -1;
-  const auto text = ReadText(options.file, *tokenizer, bos >= 0);
+  const auto text = ReadTokens(options.file, *tokenizer, bos >= 0);
   if (!text.ok()) return text.status();
 
   auto evaluator =
@@ -175,12 +173,14 @@ void AddPerplexity(CLI::App& app, Action* action) {
       "Example:\n"
       "  tvl perplexity -m stories15M-q8.tvl --against stories15M.tvl --file tales.txt");
   AddModel(*sub, &options->model);
-  AddFileName(*sub, "--file", &options->file, "The text, a file; required")
+  AddFileName(*sub, "-f,--file", &options->file,
+              "The text, a file; - reads standard input; required")
       ->required()
       ->type_name("TEXT");
-  AddFileName(*sub, "--against", &options->against,
-              "Another .tvl or GGUF file with the same vocabulary, such as the one with all bits");
-  AddCount(*sub, "--context", 2, kMaxPositions, &options->context,
+  AddMappedFile(
+      *sub, "--against", &options->against,
+      "Another .tvl or GGUF file with the same vocabulary, such as the one with all bits");
+  AddCount(*sub, kContextNames, 2, kMaxPositions, &options->context,
            "Tokens in a window (default: the model's context)");
   AddThreads(*sub, &options->threads);
   AddKvType(*sub, &options->kv_type);

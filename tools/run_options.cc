@@ -24,7 +24,7 @@ void AddEngineOptions(CLI::App& app, RunOptions* options) {
 }
 
 void AddSessionOptions(CLI::App& app, RunOptions* options, const std::string& kv_type_note) {
-  AddCount(app, "--context", 1, kMaxPositions, &options->context,
+  AddCount(app, kContextNames, 1, kMaxPositions, &options->context,
            "Positions to make room for (default: the model's)");
   AddPrefillChunk(app, &options->prefill_chunk);
   AddKvType(app, &options->kv_type, kv_type_note);

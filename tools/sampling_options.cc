@@ -10,7 +10,7 @@
 namespace tvl {
 
 void AddSampling(CLI::App& app, SamplingOptions* sampling) {
-  AddNonNegative(app, "--temperature", &sampling->temperature,
+  AddNonNegative(app, kTemperatureNames, &sampling->temperature,
                  "0 takes the likeliest token, 1 draws as the model predicts (default: 0)");
   AddCount(app, "--top-k", 0, UINT32_MAX, &sampling->top_k,
            "Draw from the N likeliest tokens; 0 is all (default: 0)");
@@ -20,7 +20,7 @@ void AddSampling(CLI::App& app, SamplingOptions* sampling) {
   AddProbability(
       app, "--min-p", &sampling->min_p,
       "Draw from those at least this likely beside the likeliest; 0 is all (default: 0)");
-  AddCount(app, "--seed", 0, UINT64_MAX, &sampling->seed,
+  AddCount(app, kSeedNames, 0, UINT64_MAX, &sampling->seed,
            "Of the draws; the same seed gives the same text (default: 0)");
 }
 

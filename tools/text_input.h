@@ -8,8 +8,13 @@
 
 namespace tvl {
 
-// All of standard input, which is to be a text: OutOfRange beyond 64 MB.
-absl::StatusOr<std::string> ReadStandardInput();
+// All that `path` holds: of a file, of a pipe as <(...) makes one, or of standard input if it is
+// "-". What has no size of its own may have no end either: OutOfRange beyond 64 MB of it. Errors
+// name the path.
+absl::StatusOr<std::string> ReadText(const std::string& path);
+
+// The same for a prompt: less one newline at its end, which `echo` and editors add.
+absl::StatusOr<std::string> ReadPrompt(const std::string& path);
 
 }  // namespace tvl
 

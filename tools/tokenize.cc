@@ -26,6 +26,7 @@
 #include "models/tvl_reader.h"
 #include "tools/command.h"
 #include "tools/model.h"
+#include "tools/model_input.h"
 #include "tools/output.h"
 #include "tools/text_input.h"
 
@@ -71,7 +72,7 @@ absl::Status OpenGgufVocabulary(const std::string& path, Opened* opened) {
 absl::Status OpenVocabulary(const std::string& path, Opened* opened) {
   std::span<const std::byte> bytes = EmbeddedModel();
   if (!path.empty()) {
-    absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+    absl::StatusOr<MappedFile> file = OpenModelInput(path);
     if (!file.ok()) return file.status();
     opened->file = *std::move(file);
     bytes = opened->file->bytes();
@@ -88,11 +89,8 @@ absl::Status OpenVocabulary(const std::string& path, Opened* opened) {
 }
 
 absl::StatusOr<std::string> TextOf(const Options& options) {
-  if (options.text == "-") return ReadStandardInput();
-  if (options.text) return *options.text;
-  const absl::StatusOr<MappedFile> file = MappedFile::Open(options.file);
-  if (!file.ok()) return file.status();
-  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  if (options.text && options.text != "-") return *options.text;
+  return ReadText(options.text ? "-" : options.file);
 }
 
 // The text of ids with spaces or commas between. A beginning-of-sequence token adds nothing, and
@@ -100,8 +98,9 @@ absl::StatusOr<std::string> TextOf(const Options& options) {
 absl::StatusOr<std::string> TextOfIds(const Tokenizer& tokenizer, std::string_view ids) {
   std::string text;
   TokenId previous = tokenizer.bos_id();
-  for (const absl::string_view id : absl::StrSplit(absl::string_view(ids.data(), ids.size()),
-                                                   absl::ByAnyChar(" ,\n\t"), absl::SkipEmpty())) {
+  for (const absl::string_view id :
+       absl::StrSplit(absl::string_view(ids.data(), ids.size()), absl::ByAnyChar(" ,\r\n\t"),
+                      absl::SkipEmpty())) {
     TokenId token = -1;
     if (!absl::SimpleAtoi(id, &token) || token < 0 ||
         static_cast<size_t>(token) >= tokenizer.vocab_size()) {
@@ -118,7 +117,10 @@ absl::Status Run(const Options& options) {
   Opened opened;
   if (absl::Status s = OpenVocabulary(options.model, &opened); !s.ok()) return s;
   if (options.decode) {
-    const absl::StatusOr<std::string> text = TextOfIds(*opened.tokenizer, *options.decode);
+    const absl::StatusOr<std::string> ids =
+        *options.decode == "-" ? ReadText("-") : *options.decode;
+    if (!ids.ok()) return ids.status();
+    const absl::StatusOr<std::string> text = TextOfIds(*opened.tokenizer, *ids);
     if (!text.ok()) return text.status();
     return Print(absl::StrCat(*text, "\n"));
   }
@@ -145,13 +147,16 @@ void AddTokenize(CLI::App& app, Action* action) {
       "Examples:\n"
       "  tvl tokenize \"Once upon a time\"\n"
       "  tvl tokenize -m model.gguf --file tales.txt | wc -w\n"
+      "  curl -s https://example.org/tale.txt | tvl tokenize --file -\n"
       "  tvl tokenize --decode \"403 407 261 378\"");
   AddModel(*sub, &options->model);
   CLI::Option* text =
       sub->add_option("TEXT", options->text, "The text; - reads standard input")->type_name("");
-  CLI::Option* file = AddFileName(*sub, "--file", &options->file, "The text, a file");
+  CLI::Option* file =
+      AddFileName(*sub, "-f,--file", &options->file, "The text, a file; - reads standard input");
   CLI::Option* decode =
-      sub->add_option("--decode", options->decode, "Ids, to be turned into text instead")
+      sub->add_option("--decode", options->decode,
+                      "Ids, to be turned into text instead; - reads standard input")
           ->type_name("IDS");
   CLI::Option* bos =
       sub->add_flag("--bos", options->bos, "Begin with the beginning-of-sequence token");

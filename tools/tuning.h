@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +17,9 @@ struct Tuning {
   size_t threads = 1;
   bool pin = false;
 };
+
+// "2 threads, pinned".
+std::string Describe(const Tuning& tuning);
 
 // What is best depends on the machine, on the kernels, and on the model's size, but hardly on
 // anything else of it.
@@ -37,6 +42,18 @@ absl::StatusOr<std::string> TuningPath();
 // of it; any other error means that the file is damaged or not a tuning file, in one sentence that
 // names it.
 absl::StatusOr<Tuning> FindTuning(const std::string& backend, uint64_t bytes_per_token);
+
+struct KeptTuning {
+  TuningKey key;
+  Tuning tuning;
+};
+
+// All that the file says, of whatever machine. None if there is no file; errors as FindTuning.
+absl::StatusOr<std::vector<KeptTuning>> ListTunings();
+
+// Drops what the file says for `key`, or all of it. A file that says nothing any more is removed,
+// also one that is damaged if all is dropped. Returns how many tunings it was.
+absl::StatusOr<size_t> ForgetTunings(const std::optional<TuningKey>& key);
 
 // Adds to the file, or replaces what it says for this key. A file that is not readable as one is
 // replaced as a whole. Returns the path.

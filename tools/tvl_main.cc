@@ -118,6 +118,17 @@ void RefuseValuesOfFlags(CLI::App& app) {
   for (CLI::App* sub : app.get_subcommands({})) RefuseValuesOfFlags(*sub);
 }
 
+// An option that is given again has its last value, as in other programs: whoever adds to a command
+// line that is there already need not look for it. Of a list (--recipe) all count.
+void LetTheLastWin(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw &&
+        !option->get_positional())
+      option->take_last();
+  }
+  for (CLI::App* sub : app.get_subcommands({})) LetTheLastWin(*sub);
+}
+
 // Keeps a file that is opened later from getting the number of a standard stream that is closed,
 // and the text that is meant for that. Writing to these fails as it would without.
 void ReserveStandardStreams() {
@@ -161,6 +172,7 @@ int Main(int argc, char** argv) {
   AddBench(app, &action);
   AddCache(app, &action);
   RefuseValuesOfFlags(app);
+  LetTheLastWin(app);
   try {
     app.parse(argc, argv);
     if (!action) {

@@ -77,7 +77,7 @@ void AddVerify(CLI::App& app, Action* action) {
       "\n"
       "Example:\n"
       "  tvl verify stories15M.tvl");
-  AddFileName(*sub, "MODEL", path.get(), "A .tvl or GGUF file")->required()->type_name("");
+  AddMappedFile(*sub, "MODEL", path.get(), "A .tvl or GGUF file")->required()->type_name("");
   sub->callback([path, action] { *action = [path] { return Run(*path); }; });
 }
 

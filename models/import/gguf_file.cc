@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,8 @@ constexpr uint64_t kMaxNameBytes = 65535;
 constexpr int kMaxArrayDepth = 8;
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 30;
+// A download that has not come to its end is the likeliest reason.
+constexpr char kTruncated[] = "; the file is truncated or damaged: is its download complete?";
 // What the shortest entries take: a key's length, its type, a u8; a tensor's length of name,
 // dimensions' number, one dimension, type and offset; a string's length; an array's type and count.
 constexpr uint64_t kLeastEntryBytes = 8 + 4 + 1;
@@ -61,7 +64,7 @@ class Cursor {
     if (bytes > remaining()) {
       Fail(Malformed(std::string(what), " at byte ", position_, ": expected ", bytes,
                      bytes == 1 ? " byte" : " bytes", ", found ", remaining(),
-                     " before the file's end; the file is truncated or damaged"));
+                     " before the file's end", kTruncated));
       return {};
     }
     const std::span<const std::byte> taken = file_.subspan(position_, bytes);
@@ -84,7 +87,7 @@ class Cursor {
     if (!ok() || count <= remaining() / least_bytes) return count;
     Fail(Malformed(std::string(what), " at byte ", at, ": expected at most ",
                    remaining() / least_bytes, ", which is what the file's other ", remaining(),
-                   " bytes have room for, found ", count));
+                   " bytes have room for, found ", count, kTruncated));
     return 0;
   }
   std::string_view String(std::string_view what) {
@@ -186,7 +189,7 @@ void TakeMetadata(Cursor& cursor, uint64_t count, GgufMetadata* metadata) {
 }
 
 // The shape and the bytes that follow from it.
-bool TakeShape(Cursor& cursor, const std::string& what, GgufTensor* tensor) {
+bool TakeShape(Cursor& cursor, const std::string& what, GgufTensorInfo* tensor) {
   const uint64_t at = cursor.position();
   tensor->n_dims = cursor.Number<uint32_t>(absl::StrCat(what, ", number of dimensions"));
   if (!cursor.ok()) return false;
@@ -211,48 +214,68 @@ bool TakeShape(Cursor& cursor, const std::string& what, GgufTensor* tensor) {
   return true;
 }
 
-// A tensor as the file describes it. Its data has no place yet, but its offset in it.
-bool TakeTensor(Cursor& cursor, const std::string& where, GgufTensor* tensor, uint64_t* offset) {
+// A tensor as the file describes it.
+bool TakeTensor(Cursor& cursor, const std::string& where, GgufTensorInfo* tensor) {
   tensor->name = cursor.Name(absl::StrCat(where, ", name"));
   if (!cursor.ok()) return false;
   const std::string what = absl::StrCat("tensor ", std::string(tensor->name));
   if (!TakeShape(cursor, what, tensor)) return false;
-  const uint32_t type = cursor.Number<uint32_t>(absl::StrCat(what, ", type"));
-  *offset = cursor.Number<uint64_t>(absl::StrCat(what, ", offset"));
-  if (!cursor.ok()) return false;
-  tensor->type = FindGgufType(type);
-  if (tensor->type == nullptr) {
-    return cursor.Fail(Malformed(what,
-                                 ", type: expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, "
-                                 "Q8_0, Q2_K to Q6_K, IQ4_NL or IQ4_XS, found ",
-                                 GgufTypeText(type), ", which this version cannot decode"));
-  }
-  if (tensor->cols() % tensor->type->block_weights != 0) {
-    return cursor.Fail(Malformed(what, ", dimension 0: expected a multiple of ",
-                                 tensor->type->block_weights, ", the block of ", tensor->type->name,
-                                 ", found ", tensor->cols()));
-  }
-  return true;
+  tensor->type = cursor.Number<uint32_t>(absl::StrCat(what, ", type"));
+  tensor->offset = cursor.Number<uint64_t>(absl::StrCat(what, ", offset"));
+  return cursor.ok();
 }
 
-// Where the tensors' data lies, which begins at byte `begin` of the file.
-absl::Status PlaceTensors(std::span<const std::byte> file, uint64_t begin, uint64_t alignment,
-                          const std::vector<uint64_t>& offsets, std::vector<GgufTensor>* tensors) {
+// A tensor whose type can be decoded. Its data has no place yet.
+absl::StatusOr<GgufTensor> Decodable(const GgufTensorInfo& info) {
+  GgufTensor tensor = {.name = info.name,
+                       .type = FindGgufType(info.type),
+                       .n_dims = info.n_dims,
+                       .shape = info.shape,
+                       .data = {}};
+  const std::string what = absl::StrCat("tensor ", std::string(info.name));
+  if (tensor.type == nullptr) {
+    return Malformed(what,
+                     ", type: expected F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to "
+                     "Q6_K, IQ4_NL or IQ4_XS, found ",
+                     GgufTypeText(info.type), ", which this version cannot decode");
+  }
+  if (tensor.cols() % tensor.type->block_weights != 0) {
+    return Malformed(what, ", dimension 0: expected a multiple of ", tensor.type->block_weights,
+                     ", the block of ", tensor.type->name, ", found ", tensor.cols());
+  }
+  return tensor;
+}
+
+// Where the data of one tensor lies in the file.
+absl::StatusOr<std::span<const std::byte>> DataOf(std::span<const std::byte> file,
+                                                  const GgufDirectory& directory, uint64_t offset,
+                                                  const GgufTensor& tensor) {
+  const uint64_t begin = directory.data_begin;
   const uint64_t room = begin > file.size() ? 0 : file.size() - begin;
-  for (size_t i = 0; i < tensors->size(); ++i) {
-    GgufTensor& tensor = (*tensors)[i];
-    const std::string what = absl::StrCat("tensor ", std::string(tensor.name));
-    if (offsets[i] % alignment != 0) {
-      return Malformed(what, ", offset: expected a multiple of ", alignment,
-                       ", the file's alignment, found ", offsets[i]);
-    }
-    const uint64_t bytes = tensor.rows() * tensor.type->RowBytes(tensor.cols());
-    if (offsets[i] > room || bytes > room - offsets[i]) {
-      return Malformed(what, ", offset: expected room for ", bytes, " bytes from offset ",
-                       offsets[i], " on, found ", offsets[i] > room ? 0 : room - offsets[i],
-                       " before the file's end; the file is truncated or damaged");
-    }
-    tensor.data = file.subspan(begin + offsets[i], bytes);
+  const std::string what = absl::StrCat("tensor ", std::string(tensor.name));
+  if (offset % directory.alignment != 0) {
+    return Malformed(what, ", offset: expected a multiple of ", directory.alignment,
+                     ", the file's alignment, found ", offset);
+  }
+  const uint64_t bytes = tensor.rows() * tensor.type->RowBytes(tensor.cols());
+  if (offset > room || bytes > room - offset) {
+    return Malformed(what, ", offset: expected room for ", bytes, " bytes from offset ", offset,
+                     " on, found ", offset > room ? 0 : room - offset, " before the file's end",
+                     kTruncated);
+  }
+  return file.subspan(begin + offset, bytes);
+}
+
+// The tensors of the directory with their data.
+absl::Status PlaceTensors(std::span<const std::byte> file, const GgufDirectory& directory,
+                          std::vector<GgufTensor>* tensors) {
+  for (const GgufTensorInfo& info : directory.tensors) {
+    absl::StatusOr<GgufTensor> tensor = Decodable(info);
+    if (!tensor.ok()) return tensor.status();
+    const auto data = DataOf(file, directory, info.offset, *tensor);
+    if (!data.ok()) return data.status();
+    tensor->data = *data;
+    tensors->push_back(*tensor);
   }
   std::vector<const GgufTensor*> by_place;
   for (const GgufTensor& tensor : *tensors) by_place.push_back(&tensor);
@@ -266,11 +289,12 @@ absl::Status PlaceTensors(std::span<const std::byte> file, uint64_t begin, uint6
   return absl::OkStatus();
 }
 
-absl::Status CheckVersion(Cursor& cursor) {
-  const uint32_t version = cursor.Number<uint32_t>("header field version");
+absl::Status TakeVersion(Cursor& cursor, uint32_t* found) {
+  const uint32_t version = *found = cursor.Number<uint32_t>("header field version");
   if (!cursor.ok()) return cursor.status();
   if (version >= kOldestVersion && version <= kNewestVersion) return absl::OkStatus();
   const char* hint = version > kNewestVersion ? ", which this version of tvl does not know" : "";
+  if (version == 1) hint = ", of before October 2023: look for a newer file of this model";
   if (version != 0 && version % 65536 == 0) hint = "; this looks like a big-endian file";
   return Malformed("header field version: expected 2 or 3, found ", version, hint);
 }
@@ -303,7 +327,7 @@ absl::Status IndexGgufTensors(std::vector<GgufTensor>* tensors) {
   return Malformed("tensor ", std::string(twice->name), ": expected it once, found it twice");
 }
 
-absl::StatusOr<GgufFile> ParseGguf(std::span<const std::byte> file) {
+absl::StatusOr<GgufDirectory> ParseGgufDirectory(std::span<const std::byte> file) {
   if (!IsGguf(file)) {
     return Malformed(
         "header field magic: expected the letters GGUF, found ",
@@ -311,7 +335,8 @@ absl::StatusOr<GgufFile> ParseGguf(std::span<const std::byte> file) {
   }
   Cursor cursor(file);
   cursor.Take(kMagic.size(), "header field magic");
-  if (absl::Status s = CheckVersion(cursor); !s.ok()) return s;
+  GgufDirectory gguf;
+  if (absl::Status s = TakeVersion(cursor, &gguf.version); !s.ok()) return s;
   const uint64_t counts = cursor.position();
   uint64_t tensor_count = cursor.Number<uint64_t>("header field tensor_count");
   uint64_t key_count = cursor.Number<uint64_t>("header field metadata_kv_count");
@@ -320,24 +345,27 @@ absl::StatusOr<GgufFile> ParseGguf(std::span<const std::byte> file) {
   tensor_count = cursor.Fits(tensor_count, kLeastTensorBytes, counts, "header field tensor_count");
   if (!cursor.ok()) return cursor.status();
 
-  GgufFile gguf;
   TakeMetadata(cursor, key_count, &gguf.metadata);
-  std::vector<uint64_t> offsets;
   for (uint64_t i = 0; i < tensor_count && cursor.ok(); ++i) {
-    GgufTensor tensor;
-    uint64_t offset = 0;
-    if (!TakeTensor(cursor, absl::StrCat("tensor ", i, " of ", tensor_count), &tensor, &offset))
-      break;
+    GgufTensorInfo tensor;
+    if (!TakeTensor(cursor, absl::StrCat("tensor ", i, " of ", tensor_count), &tensor)) break;
     gguf.tensors.push_back(tensor);
-    offsets.push_back(offset);
   }
   if (!cursor.ok()) return cursor.status();
   const absl::StatusOr<uint64_t> alignment = AlignmentOf(gguf.metadata);
   if (!alignment.ok()) return alignment.status();
-  const uint64_t begin = (cursor.position() + *alignment - 1) / *alignment * *alignment;
-  if (absl::Status s = PlaceTensors(file, begin, *alignment, offsets, &gguf.tensors); !s.ok())
-    return s;
+  gguf.alignment = *alignment;
+  gguf.data_begin = (cursor.position() + *alignment - 1) / *alignment * *alignment;
+  return gguf;
+}
+
+absl::StatusOr<GgufFile> ParseGguf(std::span<const std::byte> file) {
+  absl::StatusOr<GgufDirectory> directory = ParseGgufDirectory(file);
+  if (!directory.ok()) return directory.status();
+  GgufFile gguf;
+  if (absl::Status s = PlaceTensors(file, *directory, &gguf.tensors); !s.ok()) return s;
   if (absl::Status s = IndexGgufTensors(&gguf.tensors); !s.ok()) return s;
+  gguf.metadata = std::move(directory->metadata);
   return gguf;
 }
 

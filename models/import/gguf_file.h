@@ -22,6 +22,29 @@ namespace tvl {
 // Whether these are the first bytes of a GGUF file of any version.
 bool IsGguf(std::span<const std::byte> file);
 
+// What a file says of a tensor.
+struct GgufTensorInfo {
+  std::string_view name;                         // printable ASCII
+  uint32_t type = 0;                             // may be one that is not known
+  uint32_t n_dims = 0;                           // 1 to 4
+  std::array<uint64_t, 4> shape = {1, 1, 1, 1};  // the innermost first
+  uint64_t offset = 0;                           // from the beginning of the tensors' data
+};
+
+// Everything in front of the tensors' data.
+struct GgufDirectory {
+  uint32_t version = 0;
+  GgufMetadata metadata;
+  std::vector<GgufTensorInfo> tensors;  // in the order of the file
+  uint64_t data_begin = 0;              // byte of the file, which may be beyond its end
+  uint64_t alignment = 0;
+};
+
+// A GgufDirectory that points into `file`, which must outlive it. Errors as ParseGguf, but for
+// those of types that cannot be decoded and of the tensors' extents.
+absl::StatusOr<GgufDirectory> ParseGgufDirectory(std::span<const std::byte> file);
+
+// A tensor that can be decoded.
 struct GgufTensor {
   std::string_view name;  // printable ASCII
   const GgufTypeInfo* type;

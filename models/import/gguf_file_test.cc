@@ -1,9 +1,11 @@
 #include "models/import/gguf_file.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -16,6 +18,7 @@
 #include "core/quoted.h"
 #include "gtest/gtest.h"
 #include "models/import/gguf_metadata.h"
+#include "models/import/gguf_type.h"
 
 namespace tvl {
 namespace {
@@ -231,6 +234,47 @@ TEST(GgufFileTest, RandomDamageNeverHurts) {
     EXPECT_GT(sum, 0u);
   }
   EXPECT_GT(accepted, 100);
+}
+
+// Bits per weight, as llama.cpp tells them.
+TEST(GgufTypeTest, KnowsTheSizesOfTypesThatItCannotDecode) {
+  const struct {
+    uint32_t type;
+    double bits;
+  } types[] = {{0, 32},      {8, 8.5},     {14, 6.5625}, {16, 2.0625}, {17, 2.3125}, {18, 3.0625},
+               {19, 1.5625}, {21, 3.4375}, {22, 2.5625}, {26, 32},     {29, 1.75},   {34, 1.6875},
+               {35, 2.0625}, {39, 4.25},   {40, 4.5},    {41, 1.125},  {42, 2.25}};
+  for (const auto& t : types) {
+    const std::optional<GgufBlock> block = FindGgufBlock(t.type);
+    ASSERT_TRUE(block) << t.type;
+    EXPECT_EQ(8.0 * block->bytes / block->weights, t.bits) << t.type;
+  }
+  for (const uint32_t unknown : {4u, 5u, 43u, 99u, 4294967295u})
+    EXPECT_FALSE(FindGgufBlock(unknown));
+}
+
+TEST(GgufFileTest, TheDirectoryIsReadWhateverTheTypesAndTheExtents) {
+  Contents contents;
+  contents.pairs = {StringPair("general.architecture", "other")};
+  contents.infos = {Info("b.weight", {7, 3}, 99, 64), Info("a.weight", {300, 1, 2}, 17, 1 << 20)};
+  const std::string bytes = contents.Bytes();
+  const Loaded file(bytes);
+  EXPECT_FALSE((*file).ok());
+  AlignedBuffer<std::byte> aligned(bytes.size());
+  std::memcpy(aligned.data(), bytes.data(), bytes.size());
+  const auto directory = ParseGgufDirectory(aligned.span());
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  EXPECT_EQ(directory->version, 3u);
+  EXPECT_EQ(directory->alignment, 32u);
+  EXPECT_TRUE(directory->metadata.Has("general.architecture"));
+  ASSERT_EQ(directory->tensors.size(), 2u);
+  const GgufTensorInfo &b = directory->tensors[0], &a = directory->tensors[1];
+  EXPECT_EQ(b.name, "b.weight");
+  EXPECT_EQ(b.type, 99u);
+  EXPECT_EQ(b.shape, (std::array<uint64_t, 4>{7, 3, 1, 1}));
+  EXPECT_EQ(b.offset, 64u);
+  EXPECT_EQ(a.n_dims, 3u);
+  EXPECT_EQ(a.shape, (std::array<uint64_t, 4>{300, 1, 2, 1}));
 }
 
 TEST(GgufFileTest, QuotedTextIsOneShortLine) {

@@ -1,6 +1,7 @@
 #include "models/import/gguf_type.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -39,16 +40,41 @@ constexpr GgufTypeInfo kTypes[] = {
     {kIQ4XS, "IQ4_XS", 256, 136, WeightType::kQ4M, kRequants},
 };
 
-// Types that are not decoded, but have a name.
+// Types that are not decoded, but have a name and a size; of those that were given up the size is
+// 0.
 constexpr struct {
   uint32_t type;
   const char* name;
-} kOtherNames[] = {
-    {4, "Q4_2"},    {5, "Q4_3"},        {9, "Q8_1"},        {15, "Q8_K"},       {16, "IQ2_XXS"},
-    {17, "IQ2_XS"}, {18, "IQ3_XXS"},    {19, "IQ1_S"},      {21, "IQ3_S"},      {22, "IQ2_S"},
-    {24, "I8"},     {25, "I16"},        {26, "I32"},        {27, "I64"},        {28, "F64"},
-    {29, "IQ1_M"},  {31, "Q4_0_4_4"},   {32, "Q4_0_4_8"},   {33, "Q4_0_8_8"},   {34, "TQ1_0"},
-    {35, "TQ2_0"},  {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"}, {38, "IQ4_NL_8_8"}, {39, "MXFP4"},
+  GgufBlock block;
+} kOthers[] = {
+    {4, "Q4_2", {}},
+    {5, "Q4_3", {}},
+    {9, "Q8_1", {32, 36}},
+    {15, "Q8_K", {256, 292}},
+    {16, "IQ2_XXS", {256, 66}},
+    {17, "IQ2_XS", {256, 74}},
+    {18, "IQ3_XXS", {256, 98}},
+    {19, "IQ1_S", {256, 50}},
+    {21, "IQ3_S", {256, 110}},
+    {22, "IQ2_S", {256, 82}},
+    {24, "I8", {1, 1}},
+    {25, "I16", {1, 2}},
+    {26, "I32", {1, 4}},
+    {27, "I64", {1, 8}},
+    {28, "F64", {1, 8}},
+    {29, "IQ1_M", {256, 56}},
+    {31, "Q4_0_4_4", {32, 18}},
+    {32, "Q4_0_4_8", {32, 18}},
+    {33, "Q4_0_8_8", {32, 18}},
+    {34, "TQ1_0", {256, 54}},
+    {35, "TQ2_0", {256, 66}},
+    {36, "IQ4_NL_4_4", {32, 18}},
+    {37, "IQ4_NL_4_8", {32, 18}},
+    {38, "IQ4_NL_8_8", {32, 18}},
+    {39, "MXFP4", {32, 17}},
+    {40, "NVFP4", {64, 36}},
+    {41, "Q1_0", {128, 18}},
+    {42, "Q2_0", {64, 18}},
 };
 
 }  // namespace
@@ -62,10 +88,19 @@ const GgufTypeInfo* FindGgufType(uint32_t type) {
 
 std::string GgufTypeText(uint32_t type) {
   if (const GgufTypeInfo* info = FindGgufType(type)) return info->name;
-  for (const auto& other : kOtherNames) {
+  for (const auto& other : kOthers) {
     if (other.type == type) return absl::StrCat(other.name, " (", type, ")");
   }
   return absl::StrCat(type);
+}
+
+std::optional<GgufBlock> FindGgufBlock(uint32_t type) {
+  if (const GgufTypeInfo* info = FindGgufType(type))
+    return GgufBlock{info->block_weights, info->block_bytes};
+  for (const auto& other : kOthers) {
+    if (other.type == type && other.block.weights > 0) return other.block;
+  }
+  return std::nullopt;
 }
 
 }  // namespace tvl

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/tile.h"
@@ -51,6 +52,14 @@ struct GgufTypeInfo {
 
 // Null for a type that cannot be decoded.
 const GgufTypeInfo* FindGgufType(uint32_t type);
+
+// Neighbours in a row that are stored together, and what they take.
+struct GgufBlock {
+  uint32_t weights = 0;
+  uint32_t bytes = 0;
+};
+// Of a type that may be one that cannot be decoded; none for one that is not known.
+std::optional<GgufBlock> FindGgufBlock(uint32_t type);
 
 // "Q4_K", "IQ2_XS (17)" or "999", for errors: the name is told where it is known.
 std::string GgufTypeText(uint32_t type);

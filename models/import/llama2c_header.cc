@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "models/file_kind.h"
 
 namespace tvl {
 namespace {
@@ -32,32 +34,6 @@ T Load(std::span<const std::byte> file, size_t offset) {
   T value;
   std::memcpy(&value, file.data() + offset, sizeof(T));
   return value;
-}
-
-// A sentence about files that are known, but are no checkpoints of llama2.c.
-absl::Status CheckForeign(std::span<const std::byte> file) {
-  const absl::string_view head(reinterpret_cast<const char*>(file.data()),
-                               file.size() < 9 ? file.size() : 9);
-  const auto starts_with = [&](absl::string_view magic) {
-    return head.substr(0, magic.size()) == magic;
-  };
-  constexpr absl::string_view kExpected = "format: expected a llama2.c checkpoint, found ";
-  if (starts_with("\x89TVL")) {
-    return Malformed(kExpected, "a .tvl file, which needs no conversion");
-  }
-  if (starts_with("GGUF")) {
-    return Malformed(kExpected, "a GGUF file");
-  }
-  // A little-endian u64, the size of the JSON that follows.
-  if (head.size() == 9 && head[8] == '{' && Load<uint64_t>(file, 0) <= file.size()) {
-    return Malformed(kExpected,
-                     "a safetensors file, which llama2.c's export.py turns into a checkpoint");
-  }
-  if (starts_with("PK\x03\x04")) {
-    return Malformed(
-        kExpected, "a PyTorch or zip archive, which llama2.c's export.py turns into a checkpoint");
-  }
-  return absl::OkStatus();
 }
 
 // `hint` follows where a number is so far off that the file may be no checkpoint at all.
@@ -178,11 +154,11 @@ absl::StatusOr<Llama2cHeader> ParseVersioned(std::span<const std::byte> file) {
 }  // namespace
 
 absl::StatusOr<Llama2cHeader> ParseLlama2cHeader(std::span<const std::byte> file) {
-  if (absl::Status s = CheckForeign(file); !s.ok()) return s;
-  if (file.size() >= sizeof(kMagic) && Load<uint32_t>(file, 0) == kMagic) {
-    return ParseVersioned(file);
-  }
-  return ParseVersion0(file);
+  const bool versioned = file.size() >= sizeof(kMagic) && Load<uint32_t>(file, 0) == kMagic;
+  absl::StatusOr<Llama2cHeader> header = versioned ? ParseVersioned(file) : ParseVersion0(file);
+  if (header.ok() || DescribeFile(file).kind == FileKind::kLlama2cCheckpoint) return header;
+  const std::string known = WrongFileText("a GGUF file or a checkpoint of llama2.c", file);
+  return known.empty() ? header.status() : Malformed("format: ", known);
 }
 
 }  // namespace tvl

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/token.h"
+#include "models/file_kind.h"
 #include "models/tokenizer/tokenizer_section.h"
 
 namespace tvl {
@@ -96,26 +97,7 @@ absl::Status ReadToken(int64_t id, int64_t vocab_size, int32_t max_token_length,
   return absl::OkStatus();
 }
 
-// What to say where not even the first token can be read and the file is of a known other kind.
-std::string_view HintAtFormat(std::span<const std::byte> file) {
-  const std::string_view head(reinterpret_cast<const char*>(file.data()),
-                              std::min<size_t>(file.size(), 4));
-  if (!head.empty() && head[0] == '{') {
-    return "; this looks like JSON, not like a tokenizer.bin of llama2.c";
-  }
-  // A protobuf whose first field is a piece: its tag, its size, and the tag of the piece's text.
-  if (head.size() == 4 && head[0] == '\n' && head[2] == '\n') {
-    return "; this looks like a SentencePiece model, of which llama2.c's tokenizer.py makes a "
-           "tokenizer.bin";
-  }
-  if (head == "GGUF") return "; this looks like a GGUF file, not like a tokenizer.bin of llama2.c";
-  return "";
-}
-
-}  // namespace
-
-absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> file,
-                                                     int64_t vocab_size) {
+absl::StatusOr<TokenizerData> ReadTokenizer(std::span<const std::byte> file, int64_t vocab_size) {
   if (vocab_size < 1 || vocab_size > std::numeric_limits<TokenId>::max()) {
     return Malformed("vocabulary size of the model: expected 1 to 2147483647, found ", vocab_size);
   }
@@ -134,10 +116,7 @@ absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> 
   TokenizerData data;
   for (int64_t id = 0; id < vocab_size; ++id) {
     absl::Status status = ReadToken(id, vocab_size, max_token_length, cursor, &data);
-    if (status.ok()) continue;
-    if (id > 0) return status;
-    return absl::Status(status.code(), absl::StrCat(std::string(status.message()),
-                                                    std::string(HintAtFormat(file))));
+    if (!status.ok()) return status;
   }
   if (cursor.remaining() != 0) {
     return Malformed("after token ", vocab_size - 1, " at byte ", cursor.position(),
@@ -155,6 +134,16 @@ absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> 
     if (id >= 0) data.end_tokens.push_back(id);
   }
   return data;
+}
+
+}  // namespace
+
+absl::StatusOr<TokenizerData> ImportLlama2cTokenizer(std::span<const std::byte> file,
+                                                     int64_t vocab_size) {
+  absl::StatusOr<TokenizerData> data = ReadTokenizer(file, vocab_size);
+  if (data.ok() || DescribeFile(file).kind == FileKind::kLlama2cTokenizer) return data;
+  const std::string known = WrongFileText("a tokenizer.bin of llama2.c", file);
+  return known.empty() ? data.status() : Malformed(known);
 }
 
 }  // namespace tvl

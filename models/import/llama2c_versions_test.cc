@@ -376,13 +376,12 @@ TEST(Llama2cVersionsTest, ScalesAreNumbers) {
 
 TEST(Llama2cVersionsTest, KnowsOtherFormats) {
   const std::string zeros(100, '\0');
-  EXPECT_THAT(Error("\x89TVL\r\n\x1a\n" + zeros), HasSubstr("found a .tvl file, which needs no"));
+  EXPECT_THAT(Error("\x89TVL\r\n\x1a\n" + zeros), HasSubstr("found a .tvl file; it needs no"));
   EXPECT_THAT(Error("GGUF" + zeros), HasSubstr("found a GGUF file"));
   EXPECT_THAT(Error(std::string("\x20\0\0\0\0\0\0\0{", 9) + zeros),
-              HasSubstr("found a safetensors file"));
-  EXPECT_THAT(Error("PK\x03\x04" + zeros), HasSubstr("found a PyTorch or zip archive"));
-  EXPECT_THAT(Error("<!DOCTYPE html><html lang=\"en\">"),
-              HasSubstr("is this a llama2.c checkpoint?"));
+              HasSubstr("found weights in safetensors; tvl reads GGUF"));
+  EXPECT_THAT(Error("PK\x03\x04" + zeros), HasSubstr("found a zip archive"));
+  EXPECT_THAT(Error("<!DOCTYPE html><html lang=\"en\">"), HasSubstr("found a page of HTML"));
   EXPECT_THAT(Error(""), HasSubstr("expected at least a header of 28 bytes, found 0"));
 }
 

@@ -41,7 +41,7 @@ grep -qE "^footprint  .* to decode: (fits the last-level cache of|does not fit t
 [ "$(grep -cE '^ +[12] +(3|16) +[0-9]+\.' "$out")" = 4 ] || failed "expected four rows of latencies"
 ls -A "$scratch" | grep -q tmp && failed "a temporary file was left behind"
 
-# An older file is replaced; without --json nothing is written.
+# An older report is replaced; without --json nothing is written.
 run $tvl bench --threads 1 --prompt 2 --generate 1 --rounds 2 --json "$json" --pin
 expect_code 0
 check_json 1 2 1
@@ -122,9 +122,10 @@ threads_row() { sed -n 's/^threads  *//p' "$err"; }
 run $tvl generate -n 1 --stats
 threads_row | grep -qxE '[0-9]+ \(default\)' || failed "expected the default number of threads"
 [ ! -e "$XDG_CACHE_HOME" ] || failed "expected nothing in the cache"
-run $tvl bench --tune
+run $tvl bench --tune --force # as other programs may be at work here
 expect_code 0
 expect_no_stderr
+grep -qE '^idle loop lost [0-9]+\.[0-9]% of its time \(median of the rounds\)$' "$out" || failed "expected what the idle loop lost"
 grep -qE '^1 thread +[0-9.]+ tokens/s$' "$out" || failed "expected a row for one thread"
 grep -qxE "best: [0-9]+ threads?(, pinned)?; kept in $tuning" "$out" || failed "expected the best"
 best=$(sed -n 's/^best: \([0-9]*\) .*/\1/p' "$out")
@@ -152,14 +153,73 @@ expect_stdout_has "${text%.}"
 run $tvl generate -n 1 --stats
 expect_code 0
 threads_row | grep -q "(default; ignored: $tuning: not a tuning file: " || failed "expected it to say that the file is ignored"
-run $tvl bench --tune -m "$scratch/small.tvl"
+run $tvl bench --tune -m "$scratch/small.tvl" --force
 expect_code 0
 run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
 threads_row | grep -q "(tuned" || failed "expected the damaged file to be replaced"
 
+# Of a busy machine nothing is kept unasked, of another it is: which one this is, is not for the test to say.
+cp "$tuning" "$scratch/before.json"
+run $tvl bench --tune
+case $code in
+  0) grep -q "^best: " "$out" || failed "expected the best" ;;
+  1)
+    expect_error "the tuning is not kept: expected a machine where other programs take at most 20% of a core"
+    expect_stdout_has "idle loop lost "
+    cmp -s "$tuning" "$scratch/before.json" || failed "expected the file to stay as it was"
+    ;;
+  *) failed "expected a tuning or a sentence" ;;
+esac
+
+# What is kept is in the list, and can be dropped: of a model's size, or all.
+python3 - "$tuning" <<'END'
+import json, sys
+kept = json.load(open(sys.argv[1]))
+kept["tunings"] = [t for t in kept["tunings"] if t["bytes_per_token"] < 1 << 20]
+assert len(kept["tunings"]) == 1, kept
+other = dict(kept["tunings"][0], machine="another \x1b[31mmachine", cores=64, threads=3, pin=True, bytes_per_token=1 << 30)
+kept["tunings"].append(other)
+json.dump(kept, open(sys.argv[1], "w"))
+END
+run $tvl cache list
+expect_code 0
+expect_no_stderr
+[ "$(grep -c "^tuned for " "$out")" = 2 ] || failed "expected both tunings"
+grep -qE '^tuned for [0-9.]+ kB per token: [0-9]+ threads?(, pinned)? \([a-z_]+, .*\)$' "$out" || failed "expected the tuning of this machine"
+grep -qE '^tuned for 1\.07 GB per token: 3 threads, pinned \([a-z_]+, another \\x1b\[31mmachine, 64 cores\)$' "$out" ||
+  failed "expected the tuning of another machine"
+run $tvl bench --tune --forget -m "$scratch/small.tvl"
+expect_code 0
+expect_no_stderr
+expect_stdout "forgot 1 tuning, from $tuning"
+run $tvl generate -m "$scratch/small.tvl" -n 1 --stats
+threads_row | grep -qx '[0-9]* (default)' || failed "expected the default again"
+run $tvl bench --tune --forget -m "$scratch/small.tvl"
+expect_stdout "forgot 0 tunings, from $tuning"
+run $tvl cache list
+[ "$(grep -c "^tuned for " "$out")" = 1 ] || failed "expected the other tuning"
+run $tvl bench --tune --forget
+expect_stdout "forgot 1 tuning, from $tuning"
+[ ! -e "$tuning" ] || failed "expected no file"
+run $tvl bench --tune --forget
+expect_code 0
+expect_stdout "forgot 0 tunings, from $tuning"
+run $tvl cache list
+grep -q tuned "$out" && failed "expected no tuning"
+echo damaged >"$tuning"
+run $tvl cache list
+expect_code 0
+expect_stdout_has "$tuning: not a tuning file: it holds no JSON object"
+run $tvl bench --tune --forget -m "$scratch/small.tvl"
+expect_refused "$tuning: not a tuning file"
+run $tvl bench --tune --forget
+expect_code 0
+[ ! -e "$tuning" ] || failed "expected no file"
+usage_error "--forget requires --tune" --forget
+
 # Nowhere to keep it.
 : >"$scratch/file"
-XDG_CACHE_HOME=$scratch/file run $tvl bench --tune -m "$scratch/small.tvl"
+XDG_CACHE_HOME=$scratch/file run $tvl bench --tune -m "$scratch/small.tvl" --force
 expect_refused "cannot make the folder $scratch/file/tvl"
 XDG_CACHE_HOME="" HOME="" run $tvl bench --tune
 expect_refused "none of TVL_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder to keep the tuning in"

@@ -60,7 +60,7 @@ mv "$scratch/moved" "$gguf"
 run $tvl generate -m "$gguf" -n 3 --stats
 expect_code 0
 grep -q "^model  *$gguf, " "$err" || failed "expected the model's name"
-run $tvl inspect "$gguf"
+run $tvl inspect --residency "$gguf"
 expect_code 0
 expect_no_stderr
 expect_stdout_has "$gguf: as $cache/small-"
@@ -118,7 +118,7 @@ grep -q "^tvl: removed .*B that the file was converted to before it changed$" "$
 expect_entries 1
 again "$gguf"
 python3 tests/support/make_gguf.py "$scratch/gone.gguf" F16
-run $tvl inspect "$scratch/gone.gguf"
+run $tvl verify "$scratch/gone.gguf"
 expect_code 0
 rm "$scratch/gone.gguf"
 run $tvl cache list
@@ -238,7 +238,7 @@ begin_conversion() {
   local try
   for ((try = 0; try < 20; try++)); do
     rm -rf "$cache"
-    $tvl inspect "$large" >"$scratch/first" 2>"$scratch/first_err" &
+    $tvl verify "$large" >"$scratch/first" 2>"$scratch/first_err" &
     first=$!
     until converting; do sleep 0.001; done
     kill -STOP $first 2>/dev/null && ! compgen -G "$cache/large-*.tvl" >/dev/null && return
@@ -249,7 +249,7 @@ begin_conversion() {
 }
 begin_conversion
 ran="two at once"
-$tvl inspect "$large" >"$out" 2>"$err" &
+$tvl verify "$large" >"$out" 2>"$err" &
 second=$!
 waits() { grep -q "another process is converting it: waiting" "$err"; }
 wait_for waits
@@ -284,7 +284,7 @@ expect_code 0
 begin_conversion
 kill -KILL $first
 wait $first
-run $tvl inspect "$large"
+run $tvl verify "$large"
 expect_code 0
 expect_tidy
 rm -rf "$cache" "$large"
@@ -330,6 +330,11 @@ rm -r "$cache"
 head -c 1000 "$gguf" >"$scratch/cut.gguf"
 run $tvl generate -m "$scratch/cut.gguf"
 expect_refused "$scratch/cut.gguf: "
+for suffix in part crdownload; do
+  cp "$scratch/cut.gguf" "$scratch/cut.gguf.$suffix"
+  run $tvl generate -m "$scratch/cut.gguf.$suffix"
+  expect_refused "is its download complete? (the file's name says that its download has not come to its end)"
+done
 [ ! -e "$cache" ] || failed "expected no folder"
 
 # Nowhere to keep it. (File modes mean nothing to root.)

@@ -98,7 +98,7 @@ head -c 20 "$in" >"$scratch/cut.bin"
 refuse "cut.bin: file size" "$scratch/cut.bin" "$model" --tokenizer "$tok"
 cat "$in" "$in" >"$scratch/long.bin"
 refuse "long.bin: file size" "$scratch/long.bin" "$model" --tokenizer "$tok"
-refuse "tok.bin: header" "$tok" "$model" --tokenizer "$tok"
+refuse "tok.bin: format: expected a GGUF file or a checkpoint of llama2.c, found a tokenizer of llama2.c" "$tok" "$model" --tokenizer "$tok"
 head -c 100 "$tok" >"$scratch/cut.tok"
 refuse "cut.tok: llama2.c tokenizer" "$in" "$model" --tokenizer "$scratch/cut.tok"
 
@@ -128,7 +128,7 @@ cmp -s "$in" "$scratch/kept.bin" || failed "expected the input to be unharmed"
 # A symbolic link is followed.
 echo "older" >"$scratch/older.tvl"
 ln -s "$scratch/older.tvl" "$scratch/link.tvl"
-run $tvl convert "$in" "$scratch/link.tvl" --tokenizer "$tok"
+run $tvl convert "$in" "$scratch/link.tvl" --tokenizer "$tok" --force
 expect_code 0
 [ -L "$scratch/link.tvl" ] || failed "expected the link to stay"
 cmp -s "$scratch/older.tvl" "$scratch/f32.tvl" || failed "expected the link's target to be replaced"

@@ -47,7 +47,7 @@ mkdir "$scratch/folder"
 for older in "" older; do
   [ -z "$older" ] || echo $older >"$scratch/folder/older.tvl"
   for limit in 1 16 100; do
-    run bash -c "ulimit -f $limit; exec $tvl convert $scratch/small.bin $scratch/folder/older.tvl --tokenizer $scratch/tok.bin"
+    run bash -c "ulimit -f $limit; exec $tvl convert $scratch/small.bin $scratch/folder/older.tvl --tokenizer $scratch/tok.bin --force"
     expect_refused "older.tvl: File too large"
     [ "$(cat "$scratch/folder/"* 2>/dev/null)" = "$older" ] || failed "expected nothing but '$older' to be there"
   done

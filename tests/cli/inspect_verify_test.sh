@@ -30,6 +30,23 @@ run $tvl inspect $model
 expect_code 0
 grep -q "Estimate" "$out" && failed "expected no estimate unless asked for"
 
+# The same as JSON.
+run $tvl inspect $model --json "$scratch/inspect.json"
+expect_code 0
+expect_stdout_has "token_embedding"
+python3 - "$scratch/inspect.json" $model <<'END' || failed "expected other JSON"
+import json, os, sys
+report = json.load(open(sys.argv[1]))
+assert report["format"] == "tvl" and report["version"] == "1.0" and report["runs"] is True, report
+assert report["inspected"] == sys.argv[2] and report["bytes"] == os.path.getsize(sys.argv[2]), report
+assert report["config"]["architecture"] == "llama" and report["config"]["vocab_size"] == 2048, report["config"]
+assert report["tokenizer"]["kind"] == "llama2.c" and report["tokenizer"]["pieces"] == 2048, report["tokenizer"]
+tensors = {t["name"]: t for t in report["tensors"]}
+assert len(tensors) == 51 and tensors["token_embedding"]["rows"] == 2048 and tensors["token_embedding"]["cols"] == 192, tensors
+assert tensors["layers.5.w13"]["interleaved"] is True and tensors["layers.5.w13"]["type"] == "f16", tensors
+assert sum(t["bytes"] for t in report["tensors"]) < report["bytes"], report
+END
+
 # --residency: what has just been read is in memory, part by part.
 grep -q "layer 5" "$out" && failed "expected no layers unless asked for"
 cp -L $model "$scratch/resident.tvl"

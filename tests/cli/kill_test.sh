@@ -32,7 +32,7 @@ for ((i = 0; i < 20; i++)); do
   ((i % 2 == 0)) || echo "older" >"$model"
   delay=$((RANDOM * duration / 32768))
   ran="convert, killed after $delay of about $duration us"
-  $tvl convert "$in" "$model" --tokenizer "$tok" >"$out" 2>"$err" </dev/null &
+  $tvl convert "$in" "$model" --tokenizer "$tok" --force >"$out" 2>"$err" </dev/null &
   sleep "$(printf '%d.%06d' $((delay / 1000000)) $((delay % 1000000)))"
   kill -9 $! 2>/dev/null
   wait $! 2>/dev/null
@@ -61,7 +61,7 @@ echo "of 20 kills $before came before the end and $after after it; $leftovers fi
 [ $before -gt 0 ] || failed "expected some kills to come before the end"
 
 # None of this is in the way of the next one.
-run $tvl convert "$in" "$model" --tokenizer "$tok"
+run $tvl convert "$in" "$model" --tokenizer "$tok" --force
 expect_code 0
 cmp -s "$model" "$whole" || failed "expected the whole output"
 

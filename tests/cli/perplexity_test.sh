@@ -87,7 +87,7 @@ cmp -s "$out" "$scratch/there" || failed "expected the same digits"
 # Texts that are none, windows that do not fit, and models that have no token in common.
 : >"$scratch/empty"
 run $tvl perplexity --file "$scratch/empty"
-expect_refused "empty: the file is empty"
+expect_refused "empty: expected a text of at least 1 token, found 0"
 run $tvl perplexity --file "$scratch/missing"
 expect_refused "missing: No such file"
 run $tvl perplexity --file "$scratch"

@@ -44,7 +44,7 @@ run $tvl tokenize --decode "five"
 expect_refused "found 'five'"
 run $tvl tokenize --file "$scratch/none"
 expect_refused "none: No such file"
-for arguments in "" "a --file b" "a --decode 1" "--decode 1 --bos" "--decode 1 --parse-special"; do
+for arguments in "" "a --file b" "a -f b" "a --decode 1" "--decode 1 --bos" "--decode 1 --parse-special"; do
   run $tvl tokenize $arguments
   expect_code 2
 done

@@ -40,7 +40,6 @@ usage_error "--dtype" convert in.bin out.tvl --tokenizer t.bin --dtype q3
 usage_error "MODEL" inspect
 usage_error "MODEL" verify
 usage_error "--model" generate --model
-usage_error "--temperature" generate --temperature 0 --temperature 1
 for value in 0 -1 1025 2.5 two 18446744073709551616 ""; do
   usage_error "--threads: expected a whole number from 1 to 1024, found '$value'" generate --threads "$value"
   usage_error "--threads" fingerprint --threads "$value"

@@ -54,13 +54,13 @@ def version0(good, add):
         add(category, "cut after %d bytes" % cut, Blob(good).cut(cut), "file size: expected at least a header of 28 bytes, found %d" % cut)
     add(category, "a classifier that is not there", Blob(good).set("i", 20, -300 if struct.unpack_from("<i", good, 20)[0] > 0 else 300),
         "file size: expected", "found %d" % len(good))  # fmt: skip
-    add(category, "a web page", Blob(b"<!DOCTYPE html>\n<html><head><title>Not found</title></head>"), "is this a llama2.c checkpoint?")
+    add(category, "a web page", Blob(b"<!DOCTYPE html>\n<html><head><title>Not found</title></head>"), "format", "found a page of HTML")
     for name, data, says in (
-        ("a .tvl file", b"\x89TVL\r\n\x1a\n" + bytes(100), "found a .tvl file, which needs no conversion"),
-        ("a safetensors file", b"\x40\0\0\0\0\0\0\0" + b"{}".ljust(64), "found a safetensors file"),
-        ("a PyTorch file", b"PK\x03\x04" + bytes(100), "found a PyTorch or zip archive"),
+        ("a .tvl file", b"\x89TVL\r\n\x1a\n" + bytes(100), "found a .tvl file; it needs no conversion"),
+        ("a safetensors file", b"\x40\0\0\0\0\0\0\0" + b"{}".ljust(64), "found weights in safetensors; tvl reads GGUF"),
+        ("a zip archive", b"PK\x03\x04" + bytes(100), "found a zip archive"),
     ):
-        add(category, name, Blob(data), "expected a llama2.c checkpoint", says)
+        add(category, name, Blob(data), "format: expected a GGUF file or a checkpoint of llama2.c", says)
 
 
 def versioned(version, good, add):
@@ -113,7 +113,7 @@ def tokenizers(checkpoint, good):
     add("one piece less", Blob(good).cut(last), "token 299 of 300", "expected 8 bytes of score and length, found 0")
     add("one piece more", Blob(good).add(struct.pack("<fi", 0, 1) + b"z"), "after token 299", "found 9 more bytes")
     add("one byte more", Blob(good).add(b"\0"), "after token 299", "expected the file's end", "found 1 more byte")
-    add("a tokenizer.json", Blob(b'{"version": "1.0", "truncation": null}'), "token 0", "expected", "found", "this looks like JSON")
-    add("a tokenizer.model", Blob(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"), "token 0", "expected", "found", "SentencePiece model")
-    add("the checkpoint", Blob(checkpoint), "token 0", "expected", "found")
+    add("a tokenizer.json", Blob(b'{"version": "1.0", "truncation": null}'), "expected", "found a tokenizer.json")
+    add("a tokenizer.model", Blob(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>"), "expected a tokenizer.bin", "found a SentencePiece model")
+    add("the checkpoint", Blob(checkpoint), "expected a tokenizer.bin", "found what may be a checkpoint")
     return cases

@@ -56,8 +56,21 @@ def make(good, checkpoint, tokenizer):
         ("OUT", ["convert", "in.bin", "", "--tokenizer", "tok.bin"]),
         ("--tokenizer", ["convert", "in.bin", "out.tvl", "--tokenizer", ""]),
         ("--file", ["perplexity", "--file", ""]),
+        ("--file", ["generate", "-f", ""]),
+        ("--json", ["inspect", "model.tvl", "--json", ""]),
     ]:
         add(line, "tvl: %s: expected the name of a file, found ''" % name, "--help')")
+    for name, line in [
+        ("--model", "generate -m -"), ("--model", "chat -m -"), ("--model", "bench --model -"), ("--model", "fingerprint -m -"),
+        ("--model", "tokenize -m - a"), ("--model", "perplexity -m - --file tok.bin"), ("MODEL", "inspect -"),
+        ("MODEL", "verify -"), ("IN", "convert - out.tvl"), ("OUT", "convert in.bin -"),
+        ("--session", "generate --session -"),
+        ("--tokenizer", "convert in.bin out.tvl --tokenizer -"), ("--against", "perplexity --file tok.bin --against -"),
+    ]:  # fmt: skip
+        usage(line, name + ": expected the name of a file, found '-': standard input and output cannot be mapped into memory")
+    usage("generate --trace -", "--trace: standard output is where the text goes; name a file")
+    usage("generate -p a -f tok.bin", "--prompt excludes --file")
+    usage("bench --forget", "--forget requires --tune")
     usage("generate -m model.tvl --threads 0", "--threads: expected a whole number from 1 to", "found '0'")
     usage("generate -m model.tvl --max-tokens -1", "--max-tokens: expected a whole number", "found '-1'")
     usage("generate -m model.tvl --max-tokens 1e3", "--max-tokens: expected a whole number", "found '1e3'")
@@ -90,8 +103,8 @@ def make(good, checkpoint, tokenizer):
     add(["generate", "-m", "model.tvl", "-p", "a b c " * 20], "the prompt of", "does not fit the context of 64 positions", code=1)
     refused("fingerprint -m model.tvl --tokens 64", "the prompt of", "do not fit the context of 64 positions")
     refused("perplexity -m model.tvl --file missing.txt", "missing.txt", "No such file")
-    refused("perplexity -m model.tvl --file folder", "folder: expected a regular file, found a directory")
-    refused("perplexity -m model.tvl --file empty.txt", "empty.txt: the file is empty")
+    refused("perplexity -m model.tvl --file folder", "folder: expected a text, found a directory")
+    refused("perplexity -m model.tvl --file empty.txt", "empty.txt: expected a text of at least", "found 0")
     refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: magic")
     refused("perplexity --file tok.bin --against model.tvl", "model.tvl: expected the vocabulary of the embedded model")
     refused("bench -m missing.tvl", "missing.tvl", "No such file")

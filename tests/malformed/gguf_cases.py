@@ -137,7 +137,7 @@ def tensors(good, add):
     bad("a product of 2^64 and more", [info(dims=(2**20,) * 4)], "tensor x, dimension 2: expected 1 to", "found %d" % 2**20)
     bad("more than the file has", [info(dims=(2**20, 2**20))], "tensor x, offset: expected room for %d bytes from offset 0" % 2**42)
     for kind, says in ((4, "Q4_2 (4)"), (9, "Q8_1 (9)"), (16, "IQ2_XXS (16)"), (24, "I8 (24)"), (31, "Q4_0_4_4 (31)"), (39, "MXFP4 (39)"),
-                       (40, "40"), (2**32 - 1, "4294967295")):  # fmt: skip
+                       (40, "NVFP4 (40)"), (43, "43"), (2**32 - 1, "4294967295")):  # fmt: skip
         bad("type %d" % kind, [info(kind=kind)], "tensor x, type: expected F32,", "found %s, which this version cannot decode" % says)
     for kind, block in ((2, 32), (8, 32), (20, 32), (10, 256), (12, 256), (14, 256)):
         bad("rows of a part of a block of type %d" % kind, [info(kind=kind, dims=(block + 1, 2))],

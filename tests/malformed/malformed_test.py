@@ -14,6 +14,7 @@ import time
 
 import checkpoint_cases
 import command_line_cases
+import foreign_cases
 import gguf_cases
 import make_checkpoint
 import tvl_cases
@@ -21,6 +22,7 @@ import tvl_cases
 CATEGORIES = [
     "TVL header", "TVL directory", "TVL config", "TVL tokenizer", "TVL tensor extents",
     "checkpoint version 0", "checkpoint version 1", "checkpoint version 2", "tokenizer.bin", "command line",
+    "foreign file",
 ] + gguf_cases.CATEGORIES  # fmt: skip
 MIN_PER_CATEGORY = 10
 MIN_TOTAL = 150
@@ -66,6 +68,7 @@ def make_cases(work, program):
         + checkpoint_cases.make(checkpoints, tokenizer)
         + gguf_cases.make()
         + command_line_cases.make(good, checkpoints[0], tokenizer)
+        + foreign_cases.make(good, checkpoints[0], tokenizer)
     )
 
 
