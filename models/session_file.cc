@@ -53,8 +53,8 @@ std::span<const std::byte> BytesOf(const T& value) {
 }
 
 absl::Status Damaged(absl::string_view path, absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(path, ": ", what, "; the session is lost: remove the file or name another"));
+  return absl::DataLossError(absl::StrCat(
+      path, ": ", what, "; the session is lost: name another file, or replace it with --force"));
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ absl::Status SessionFile::Parse() {
     return absl::DataLossError(
         absl::StrCat(path_,
                      ": expected a session that tvl wrote, found another kind of file; name "
-                     "another file"));
+                     "another file, or replace this one with --force"));
   }
   if (bytes.size() < sizeof(Header))
     return Damaged(path_, absl::StrCat("expected a header of 64 bytes, found ", bytes.size()));

@@ -1,5 +1,4 @@
 // tvl chat: a conversation with a model.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -11,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,11 +18,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "backends/selected.h"
 #include "core/in_file.h"
 #include "core/quoted.h"
 #include "models/engine.h"
+#include "models/finite_weights.h"
 #include "models/tokenizer/tokenizer.h"
+#include "models/tvl_reader.h"
 #include "tools/chat/chat_prompt.h"
 #include "tools/chat/chat_session.h"
 #include "tools/chat/chat_template.h"
@@ -30,6 +34,8 @@
 #include "tools/chat/line_editor.h"
 #include "tools/chat/line_source.h"
 #include "tools/chat/message_reader.h"
+#include "tools/chat/saved_files.h"
+#include "tools/chat/template_recogniser.h"
 #include "tools/chat/visible_text.h"
 #include "tools/command.h"
 #include "tools/generation.h"
@@ -55,14 +61,16 @@ struct Options {
 constexpr char kHelp[] =
     "  /reset         forget the conversation, but not the system prompt\n"
     "  /system TEXT   tell the model what it is to be; without TEXT, no longer\n"
-    "  /save FILE     write the conversation to a file\n"
+    "  /save FILE     write the conversation to a file; not over what this chat did not write or "
+    "load, which\n"
+    "                 /save --force FILE does\n"
     "  /load FILE     go on with the conversation in a file\n"
     "  /stats         what the last answer took, and how full the context is\n"
     "  /quit          leave, as Ctrl-D does\n"
     "A line that ends in a backslash goes on in the next one; \"\"\" begins and ends a message of "
     "several lines;\n"
     "what is pasted is one message. A space in front makes a message of what begins with /.\n"
-    "Ctrl-C stops an answer, or clears the line.\n";
+    "Ctrl-C stops an answer, or clears the line. Ctrl with an arrow moves by words.\n";
 
 void Note(const std::string& sentence) { PrintNote(absl::StrCat("tvl: ", sentence, "\n")); }
 
@@ -89,11 +97,11 @@ std::string Describe(const ChatTurn& turn, const ChatAnswer& answer) {
 
 class Chat {
  public:
-  Chat(const Options& options, uint64_t model, ChatSession* session)
-      : options_(options), model_(model), session_(*session) {}
+  Chat(const Options& options, const TvlReader& reader, ChatSession* session)
+      : options_(options), reader_(reader), session_(*session) {}
 
   // Until the input ends. Where nobody sits at a terminal an error is the end; to people it is
-  // told.
+  // told, unless it is one after which nothing works.
   absl::Status Run() {
     const bool terminal = isatty(STDIN_FILENO) != 0;
     editor_ = LineEditor::Create();
@@ -132,7 +140,7 @@ class Chat {
           message->is_command ? Command(message->text) : Say(std::move(message->text));
       if (leaving_) return absl::OkStatus();
       if (status.ok()) continue;
-      if (!terminal || absl::IsCancelled(status) || output_failed_) return status;
+      if (!terminal || absl::IsCancelled(status) || no_use_) return status;
       Note(std::string(status.message()));
     }
   }
@@ -164,8 +172,8 @@ class Chat {
     bool within_line = false;
     bool written = false;
     const auto emit = [&](std::string_view text) {
-      if (absl::Status s = shown_ ? EmitVisible(text, Print) : Print(text); !s.ok()) {
-        output_failed_ = true;
+      if (absl::Status s = shown_text_.Push(text, Print); !s.ok()) {
+        no_use_ = true;
         return s;
       }
       if (!text.empty()) within_line = text.back() != '\n';
@@ -173,6 +181,11 @@ class Chat {
       return InterruptGuard::status();
     };
     const absl::StatusOr<ChatAnswer> answer = session_.Answer(*turn, emit);
+    if (absl::IsDataLoss(answer.status())) {
+      no_use_ = true;
+      if (within_line) Print("\n").IgnoreError();
+      return WithCause(answer.status(), reader_);
+    }
     if (!answer.ok()) return answer.status();
     // In a pipe each answer ends in a newline, also one that is empty.
     if (within_line || (!shown_ && !written)) {
@@ -207,7 +220,7 @@ class Chat {
     }
     if (name == "/reset" || name == "/clear") return Reset();
     if (name == "/system") return SetSystem(argument);
-    if (name == "/save") return Save(WithHome(argument));
+    if (name == "/save") return Save(argument);
     if (name == "/load") return Load(WithHome(argument));
     if (name == "/stats") return PrintStats();
     if (name == "/quit" || name == "/exit" || name == "/bye") {
@@ -232,7 +245,14 @@ class Chat {
     return absl::OkStatus();
   }
 
-  absl::Status Save(const std::string& path) {
+  // "--force FILE" or "FILE".
+  absl::Status Save(std::string argument) {
+    constexpr absl::string_view kForce = "--force";
+    absl::string_view rest = argument;
+    const bool force =
+        absl::ConsumePrefix(&rest, kForce) && (rest.empty() || absl::ascii_isspace(rest[0]));
+    if (force) argument = std::string(absl::StripLeadingAsciiWhitespace(rest));
+    const std::string path = WithHome(argument);
     if (path.empty()) return absl::InvalidArgumentError("/save: expected the name of a file");
     if (!options_.run.model.empty() && SameFile(path, options_.run.model)) {
       return absl::InvalidArgumentError(
@@ -240,17 +260,13 @@ class Chat {
     }
     if (session_.conversation().exchanges.empty())
       return absl::FailedPreconditionError("/save: nothing has been said yet");
-    struct stat there;
-    if (stat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && !LoadConversation(path).ok()) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          path,
-          ": expected no file or a saved conversation to replace, found another file; choose "
-          "another name, or remove it first"));
-    }
-    if (absl::Status s = SaveConversation(path, session_.conversation(), session_.family(), model_);
+    if (absl::Status s = force ? absl::OkStatus() : files_.MayReplace(path); !s.ok()) return s;
+    if (absl::Status s =
+            SaveConversation(path, session_.conversation(), session_.family(), reader_.identity());
         !s.ok()) {
       return s;
     }
+    files_.Remember(path);
     Note(absl::StrCat("saved ", Count(session_.conversation().exchanges.size(), "exchange"), " to ",
                       path));
     return absl::OkStatus();
@@ -264,6 +280,7 @@ class Chat {
         absl::StrCat("loaded ", Count(saved->conversation.exchanges.size(), "exchange"), " from ",
                      path, Differences(*saved));
     session_.SetConversation(std::move(saved->conversation));
+    files_.Remember(path);
     last_.clear();
     Note(note);
     return absl::OkStatus();
@@ -274,7 +291,7 @@ class Chat {
     std::string text;
     if (!saved.model) {
       text += "; the file does not say with which model they were had";
-    } else if (*saved.model != model_) {
+    } else if (*saved.model != reader_.identity()) {
       text += "; they were had with another model";
     }
     if (saved.chat_template && *saved.chat_template != session_.family()) {
@@ -304,22 +321,37 @@ class Chat {
   }
 
   const Options& options_;
-  const uint64_t model_;  // its identity
+  const TvlReader& reader_;
   ChatSession& session_;
   std::unique_ptr<LineEditor> editor_;  // null: input_ is read
   StandardInputLines input_;
   std::string last_;                               // what the last answer took
   const bool shown_ = isatty(STDOUT_FILENO) != 0;  // answers, by a terminal
-  bool output_failed_ = false;
+  ShownText shown_text_{shown_};
+  SavedFiles files_;
+  bool no_use_ = false;  // of going on: nobody reads, or the model gives no numbers
   bool leaving_ = false;
 };
 
-absl::StatusOr<ChatTemplate> ChooseTemplate(const Options& options, const TvlReader& reader,
-                                            const Tokenizer& tokenizer) {
-  if (!options.chat_template.empty()) return *FindChatTemplate(options.chat_template);
-  absl::StatusOr<ChatTemplate> family = RecogniseChatTemplate(tokenizer.view().chat_template());
-  if (!family.ok()) return InFile(reader.name(), family.status());
-  return family;
+// Says once what the model's own template would write besides.
+absl::StatusOr<ChatLayout> ChooseLayout(const Options& options, const TvlReader& reader,
+                                        const Tokenizer& tokenizer) {
+  if (!options.chat_template.empty()) return ChatLayout(*FindChatTemplate(options.chat_template));
+  absl::StatusOr<RecognisedTemplate> found =
+      RecogniseChatTemplate(tokenizer.view().chat_template());
+  if (!found.ok()) return InFile(reader.name(), found.status());
+  std::vector<std::string> left_out = found->left_out;
+  if (found->has_system_prompt && options.system.empty())
+    left_out.insert(left_out.begin(), "a system prompt of its own (--system gives one)");
+  if (!left_out.empty()) {
+    Note(absl::StrCat("left out here of what the model's chat template does: ",
+                      absl::StrJoin(left_out, ", ")));
+  }
+  if (found->refuses_system && !options.system.empty()) {
+    Note(
+        "the model's chat template takes no system prompt; the one given begins the first message");
+  }
+  return found->layout;
 }
 
 absl::Status Run(const Options& options) {
@@ -329,22 +361,23 @@ absl::Status Run(const Options& options) {
   const TvlReader& reader = (*engine)->reader();
   const absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer(reader);
   if (!tokenizer.ok()) return tokenizer.status();
-  const absl::StatusOr<ChatTemplate> family = ChooseTemplate(options, reader, *tokenizer);
-  if (!family.ok()) return family.status();
-  const ChatVocabulary vocabulary(*tokenizer, *family);
+  const absl::StatusOr<ChatLayout> layout = ChooseLayout(options, reader, *tokenizer);
+  if (!layout.ok()) return layout.status();
+  const ChatTemplate family = layout->family;
+  const ChatVocabulary vocabulary(*tokenizer, family);
   if (!options.chat_template.empty() && vocabulary.lacks_end_marker()) {
     Note(absl::StrCat("--template ", options.chat_template,
-                      ": the model's vocabulary has no token ", std::string(ChatEndMarker(*family)),
+                      ": the model's vocabulary has no token ", std::string(ChatEndMarker(family)),
                       ", with which an answer ends; it may not know this template"));
   }
   if (absl::Status s = CheckContext(options.run.context, reader); !s.ok()) return s;
   auto session = (*engine)->NewSession(options.run.session());
   if (!session.ok()) return session.status();
-  ChatOptions chat_options = {.family = *family, .sampling = options.sampling};
+  ChatOptions chat_options = {.layout = *layout, .sampling = options.sampling};
   if (options.max_tokens > 0) chat_options.max_tokens = options.max_tokens;
   ChatSession chat_session(*tokenizer, *std::move(session), chat_options);
   chat_session.SetSystem(options.system);
-  return Chat(options, reader.identity(), &chat_session).Run();
+  return Chat(options, reader, &chat_session).Run();
 }
 
 }  // namespace

@@ -9,18 +9,20 @@
 #include <limits>
 #include <optional>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "core/finite.h"
 #include "core/kernel.h"
 #include "core/token.h"
 #include "models/engine.h"
+#include "models/finite_weights.h"
+#include "models/tvl_reader.h"
 #include "samplers/greedy.h"
 #include "tools/log_softmax.h"
+#include "tools/not_finite.h"
 
 namespace tvl {
 
@@ -76,11 +78,11 @@ class Evaluator {
     const SessionOptions options = {.context = window - 1, .kv_type = kv_type, .all_logits = true};
     auto session = model->NewSession(options);
     if (!session.ok()) return session.status();
-    Evaluator evaluator(model->reader().name(), *std::move(session));
+    Evaluator evaluator(&model->reader(), *std::move(session));
     if (other == nullptr) return evaluator;
     auto beside = other->NewSession(options);
     if (!beside.ok()) return beside.status();
-    evaluator.other_name_ = other->reader().name();
+    evaluator.other_reader_ = &other->reader();
     evaluator.other_ = *std::move(beside);
     evaluator.other_logits_.resize(options.prefill_chunk * model->reader().config().vocab_size);
     return evaluator;
@@ -115,8 +117,8 @@ class Evaluator {
   using SessionType = typename Engine<K>::SessionType;
   static constexpr size_t kChunk = SessionOptions().prefill_chunk;
 
-  Evaluator(std::string name, SessionType session)
-      : name_(std::move(name)), session_(std::move(session)) {}
+  Evaluator(const TvlReader* reader, SessionType session)
+      : reader_(reader), session_(std::move(session)) {}
 
   absl::Status RunChunk(std::span<const TokenId> inputs, std::span<const TokenId> targets,
                         Evaluation* result) {
@@ -140,16 +142,15 @@ class Evaluator {
 
   absl::Status Add(std::span<float> logits, std::span<float> other, size_t target,
                    Evaluation* result) {
-    const auto not_numbers = [&](const std::string& name) {
-      return absl::DataLossError(absl::StrCat(name, ": the logits that predict token ",
-                                              result->nats.count(), " of the text are no numbers"));
+    const auto not_numbers = [&](const TvlReader& reader) {
+      return WithCause(NotFiniteError(result->nats.count()), reader);
     };
+    if (!AllFinite(logits)) return not_numbers(*reader_);
     const double log_sum = LogSumExp(logits);
-    if (std::isnan(log_sum)) return not_numbers(name_);
     const double nats = log_sum - static_cast<double>(logits[target]);
     if (!other.empty()) {
+      if (!AllFinite(other)) return not_numbers(*other_reader_);
       const double other_sum = LogSumExp(other);
-      if (std::isnan(other_sum)) return not_numbers(other_name_);
       const double other_nats = other_sum - static_cast<double>(other[target]);
       result->other_nats.Add(other_nats);
       result->difference.Add(nats - other_nats);
@@ -160,8 +161,8 @@ class Evaluator {
     return absl::OkStatus();
   }
 
-  std::string name_;
-  std::string other_name_;
+  const TvlReader* reader_;
+  const TvlReader* other_reader_ = nullptr;
   SessionType session_;
   std::optional<SessionType> other_;
   std::vector<float> other_logits_;  // (kChunk, vocab_size)

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -63,11 +65,49 @@ absl::StatusOr<FileLock> FileLock::Try(const std::string& path) {
   return lock;
 }
 
-FileLock::FileLock(FileLock&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+absl::StatusOr<FileLock> FileLock::TryItself(const std::string& path) {
+  // Not waiting for the other end of a pipe.
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  constexpr int kTries = 100;  // each of which another process can only spoil by being done
+  for (int i = 0; i < kTries; ++i) {
+    int fd = open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0666);
+    const bool made = fd >= 0;
+    // Through a link that leads nowhere it is made here.
+    if (!made && errno == EEXIST) fd = open(path.c_str(), kFlags | O_CREAT, 0666);
+    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+    FileLock lock(fd, path);
+    std::error_code error;
+    if (const auto real = std::filesystem::canonical(path, error); !error) lock.path_ = real;
+    if (absl::Status s = lock.Lock(LOCK_EX | LOCK_NB); !s.ok()) return s;
+    lock.made_ = made;
+    if (lock.IsInPlace()) return lock;
+  }
+  return absl::UnavailableError(absl::StrCat(path, ": other processes go on replacing it"));
+}
 
-FileLock::~FileLock() {
-  if (fd_ >= 0) close(fd_);
+FileLock::FileLock(FileLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)), made_(other.made_) {}
+
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+  if (this == &other) return *this;
+  Release();
+  fd_ = std::exchange(other.fd_, -1);
+  path_ = std::move(other.path_);
+  made_ = other.made_;
+  return *this;
+}
+
+FileLock::~FileLock() { Release(); }
+
+void FileLock::Release() {
+  if (fd_ < 0) return;
+  if (made_ && IsEmpty() && IsInPlace()) Remove();
+  close(fd_);
+}
+
+bool FileLock::IsEmpty() const {
+  struct stat held;
+  return fstat(fd_, &held) == 0 && held.st_size == 0;
 }
 
 absl::Status FileLock::Write(std::string_view text) const {

@@ -21,9 +21,17 @@ class FileLock {
   // Of a file that is there. Unavailable if another process holds it.
   static absl::StatusOr<FileLock> Try(const std::string& path);
 
+  // Of a file that is replaced as a whole while it is held (AtomicFile): what has the name before
+  // that. Makes an empty one if need be, which the destructor removes unless it was replaced or
+  // written; follows links. Unavailable if another process holds it.
+  static absl::StatusOr<FileLock> TryItself(const std::string& path);
+
   FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&& other) = delete;
+  FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();
+
+  // Whether the file has no bytes.
+  bool IsEmpty() const;
 
   // Makes `text` what the file holds.
   absl::Status Write(std::string_view text) const;
@@ -35,9 +43,11 @@ class FileLock {
   static absl::StatusOr<FileLock> Open(const std::string& path, int flags);
   absl::Status Lock(int operation) const;
   bool IsInPlace() const;
+  void Release();
 
   int fd_;
   std::string path_;
+  bool made_ = false;  // by TryItself
 };
 
 }  // namespace tvl

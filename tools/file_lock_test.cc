@@ -76,6 +76,38 @@ TEST_F(FileLockTest, WhoWaitedForAFileThatIsRemovedHoldsAnother) {
   EXPECT_TRUE(absl::IsUnavailable(FileLock::Try(path_).status()));
 }
 
+TEST_F(FileLockTest, HoldsAFileThatIsReplacedMeanwhile) {
+  {
+    const auto lock = FileLock::TryItself(path_);
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    EXPECT_TRUE(lock->IsEmpty());
+    EXPECT_TRUE(absl::IsUnavailable(FileLock::TryItself(path_).status()));
+    std::ofstream(path_ + ".new") << "another";
+    fs::rename(path_ + ".new", path_);
+    EXPECT_TRUE(FileLock::TryItself(path_).ok());  // whoever replaced it is done
+  }
+  EXPECT_EQ(Content(), "another");
+}
+
+TEST_F(FileLockTest, AFileThatWasMadeForNothingIsRemoved) {
+  EXPECT_TRUE(FileLock::TryItself(path_).ok());
+  EXPECT_FALSE(fs::exists(path_));
+  std::ofstream(path_).flush();
+  EXPECT_TRUE(FileLock::TryItself(path_).ok());
+  EXPECT_TRUE(fs::exists(path_));  // somebody else's
+  std::ofstream(path_) << "text";
+  EXPECT_FALSE(FileLock::TryItself(path_)->IsEmpty());
+  EXPECT_EQ(Content(), "text");
+}
+
+TEST_F(FileLockTest, FollowsLinks) {
+  fs::remove(path_ + ".link");
+  fs::create_symlink(path_, path_ + ".link");
+  const auto lock = FileLock::TryItself(path_ + ".link");
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  EXPECT_TRUE(absl::IsUnavailable(FileLock::TryItself(path_).status()));
+}
+
 TEST_F(FileLockTest, SaysWhatCannotBeOpened) {
   const auto lock = FileLock::Wait(path_ + "/below", [] {});
   EXPECT_NE(std::string(lock.status().message()).find(path_), std::string::npos) << lock.status();

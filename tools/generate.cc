@@ -1,8 +1,11 @@
 // tvl generate: text from a model, streamed.
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +18,13 @@
 #include "core/trace.h"
 #include "models/atomic_file.h"
 #include "models/file_kind.h"
+#include "models/finite_weights.h"
 #include "models/session_file.h"
 #include "models/trace_file.h"
 #include "samplers/standard_chain.h"
+#include "tools/chat/visible_text.h"
 #include "tools/command.h"
+#include "tools/file_lock.h"
 #include "tools/generation.h"
 #include "tools/interrupt.h"
 #include "tools/model.h"
@@ -80,19 +86,38 @@ void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
           static_cast<double>(engine.reader().BytesPerToken()) * stats.decode_rate() / 1e9));
 }
 
-// The session that --session names, if the file is there. Says early if it could not be written.
-absl::StatusOr<std::optional<SessionFile>> FindSession(const Options& options) {
-  if (options.session.empty()) return std::nullopt;
+// The file that --session names, which this run holds until it has written it.
+struct SessionPlace {
+  std::optional<FileLock> lock;
+  std::optional<SessionFile> saved;  // what is in it; none: a session begins
+};
+
+// Says early if the session could not be written.
+absl::StatusOr<SessionPlace> FindSession(const Options& options) {
+  SessionPlace place;
+  if (options.session.empty()) return place;
   if (!options.run.model.empty() && SameFile(options.session, options.run.model)) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.session, ": the session would replace the model"));
   }
-  absl::StatusOr<SessionFile> saved = SessionFile::Open(options.session);
-  if (!saved.ok() && !absl::IsNotFound(saved.status())) return saved.status();
   if (absl::StatusOr<AtomicFile> file = AtomicFile::Create(options.session); !file.ok())
     return file.status();
-  if (!saved.ok()) return std::nullopt;
-  return *std::move(saved);
+  absl::StatusOr<FileLock> lock = FileLock::TryItself(options.session);
+  if (absl::IsUnavailable(lock.status())) {
+    return absl::UnavailableError(absl::StrCat(
+        options.session,
+        ": another run of tvl goes on with this session; wait for its end, or name another file"));
+  }
+  if (!lock.ok()) return lock.status();
+  place.lock = *std::move(lock);
+  if (place.lock->IsEmpty()) return place;
+  absl::StatusOr<SessionFile> saved = SessionFile::Open(options.session);
+  if (saved.ok()) {
+    place.saved = *std::move(saved);
+  } else if (!options.force) {
+    return saved.status();
+  }
+  return place;
 }
 
 // Resumes the session that was saved. Returns the tokens that it is to run before it writes: those
@@ -111,6 +136,30 @@ absl::StatusOr<std::vector<TokenId>> Resume(const SessionFile& saved, const Toke
     session->Rewind(session->position() - 1);
   }
   return tokens;
+}
+
+// Writes the session to its file: what was run, and then what of `tokens`, and of the text, was
+// not.
+absl::Status KeepSession(const Options& options, std::span<const TokenId> tokens,
+                         const GenerationStats& stats, uint64_t steps_before,
+                         const Engine<SelectedKernel>::SessionType& session) {
+  const std::span<const TokenId> not_run = tokens.subspan(stats.prompt_tokens);
+  std::vector<TokenId> rest(not_run.begin(), not_run.end());
+  if (stats.not_run) rest.push_back(*stats.not_run);
+  return session.Save(options.session, rest, steps_before + stats.new_tokens);
+}
+
+// Says why a text has ended where people may not expect it.
+void NoteEnd(const Options& options, StopReason stop, const GenerationStats& stats,
+             uint64_t steps_before, size_t context) {
+  if (steps_before > 0 && stop == StopReason::kEndToken && stats.new_tokens == 0) {
+    PrintNote(absl::StrCat("tvl: ", options.session,
+                           ": the model has ended its text; give a prompt to go on\n"));
+  }
+  if (stop == StopReason::kContextEnd) {
+    PrintNote(absl::StrCat("tvl: stopped at the end of the context (", context,
+                           context == 1 ? " position" : " positions", ")\n"));
+  }
 }
 
 absl::Status Run(const Options& options) {
@@ -136,8 +185,9 @@ absl::Status Run(const Options& options) {
     if (!file.ok()) return file.status();
     trace_file.emplace(*std::move(file));
   }
-  absl::StatusOr<std::optional<SessionFile>> saved = FindSession(options);
-  if (!saved.ok()) return saved.status();
+  absl::StatusOr<SessionPlace> place = FindSession(options);
+  if (!place.ok()) return place.status();
+  std::optional<SessionFile>& saved = place->saved;
   const Stopwatch loading;
   std::string why;
   auto engine = OpenTunedModel(options.run, options.trace.empty() ? 0 : kTraceEvents, &why);
@@ -151,27 +201,30 @@ absl::Status Run(const Options& options) {
   if (!tokenizer.ok()) return tokenizer.status();
   if (absl::Status s = CheckContext(options.run.context, (*engine)->reader()); !s.ok()) return s;
   SessionOptions session_options = options.run.session();
-  if (*saved && !options.kv_type_given) session_options.kv_type = (*saved)->kv_type();
+  if (saved && !options.kv_type_given) session_options.kv_type = saved->kv_type();
   auto session = (*engine)->NewSession(session_options);
   if (!session.ok()) return session.status();
   const double load_seconds = loading.seconds();
 
-  const uint64_t steps_before = *saved ? (*saved)->info().steps : 0;
+  const uint64_t steps_before = saved ? saved->info().steps : 0;
   absl::StatusOr<std::vector<TokenId>> tokens =
-      *saved ? Resume(**saved, *tokenizer, prompt, &*session) : EncodePrompt(*tokenizer, prompt);
+      saved ? Resume(*saved, *tokenizer, prompt, &*session) : EncodePrompt(*tokenizer, prompt);
   if (!tokens.ok()) return tokens.status();
   const size_t resumed = session->position();
-  if (*saved && resumed + tokens->size() > session->context()) {
+  const size_t trained = session->config().context_length;
+  if (saved && resumed + tokens->size() > session->context()) {
     return absl::OutOfRangeError(absl::StrCat(
         options.session, ": expected room for ", tokens->size(), " more of ", session->context(),
-        " positions, found ", session->context() - resumed, "; use a larger --context"));
+        " positions, found ", session->context() - resumed,
+        session->context() < trained ? "; use a larger --context" : "; begin another session"));
   }
-  if (absl::Status s = CheckFits(tokens->size(), 0, session->context()); !s.ok()) return s;
+  if (absl::Status s = CheckFits(tokens->size(), session->context(), trained); !s.ok()) return s;
 
   const InterruptGuard guard;
-  if (absl::Status s = Print(prompt); !s.ok()) return s;
-  const auto sink = [](std::string_view text) {
-    absl::Status status = Print(text);
+  ShownText shown(isatty(STDOUT_FILENO) != 0);
+  if (absl::Status s = shown.Push(prompt, Print); !s.ok()) return s;
+  const auto sink = [&shown](std::string_view text) {
+    absl::Status status = shown.Push(text, Print);
     return status.ok() ? InterruptGuard::status() : status;
   };
   StandardChain sampler = MakeStandardChain(options.sampling);
@@ -179,27 +232,19 @@ absl::Status Run(const Options& options) {
   Trace* trace = (*engine)->trace();
   const auto stop = Generate(*session, *tokenizer, *tokens, options.max_tokens, sampler, sink,
                              &stats, trace == nullptr ? nullptr : &trace->ring(0), steps_before);
-  // Kept whatever ended the text: a full disk behind standard output, say.
-  if (!options.session.empty()) {
-    std::vector<TokenId> rest(tokens->begin() + static_cast<std::ptrdiff_t>(stats.prompt_tokens),
-                              tokens->end());
-    if (stats.not_run) rest.push_back(*stats.not_run);
-    saved->reset();  // before its file is replaced
-    if (absl::Status s = session->Save(options.session, rest, steps_before + stats.new_tokens);
-        !s.ok()) {
+  // Kept whatever ended the text, a full disk behind standard output, say; but what has led to no
+  // numbers is no session to go on with.
+  if (!options.session.empty() && !stats.not_finite) {
+    saved.reset();  // before its file is replaced
+    if (absl::Status s = KeepSession(options, *tokens, stats, steps_before, *session); !s.ok())
       return s;
-    }
   }
-  if (!stop.ok() && !absl::IsCancelled(stop.status())) return stop.status();
+  const bool ended = stop.ok() || absl::IsCancelled(stop.status()) || stats.not_finite;
+  if (!ended) return stop.status();
+  if (absl::Status s = shown.Finish(Print); !s.ok()) return s;
   if (absl::Status s = Print("\n"); !s.ok()) return s;
-  if (steps_before > 0 && stop.ok() && *stop == StopReason::kEndToken && stats.new_tokens == 0) {
-    PrintNote(absl::StrCat("tvl: ", options.session,
-                           ": the model has ended its text; give a prompt to go on\n"));
-  }
-  if (stop.ok() && *stop == StopReason::kContextEnd) {
-    PrintNote(absl::StrCat("tvl: stopped at the end of the context (", session->context(),
-                           session->context() == 1 ? " position" : " positions", ")\n"));
-  }
+  if (stats.not_finite) return WithCause(stop.status(), (*engine)->reader());
+  if (stop.ok()) NoteEnd(options, *stop, stats, steps_before, session->context());
   if (trace_file) {
     const auto append = [&](std::string_view text) { return trace_file->Append(text); };
     if (absl::Status s = WriteTrace(*trace, append); !s.ok()) return s;

@@ -12,9 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/finite.h"
 #include "core/sampler.h"
 #include "core/token.h"
 #include "core/trace.h"
+#include "tools/not_finite.h"
 #include "tools/units.h"
 
 namespace tvl {
@@ -37,6 +39,7 @@ struct GenerationStats {
   std::vector<float> step_seconds;  // of each token after the first: step, sampling and sink
   // The last new token, if the session has not run it: what is written last need not be read.
   std::optional<TokenId> not_run;
+  bool not_finite = false;  // the logits had something that is no number, which was the end
 
   // Of all steps.
   double decode_seconds() const {
@@ -54,7 +57,8 @@ struct GenerationStats {
 // each to sink(std::string_view), whose error ends generation. The sink is called before and after
 // the prompt and between its chunks too, without text, so that it can end that as well. Stops early
 // at an end token, whose text is not given, and where the context ends: the logits of its last
-// position still give a token. Allocates nothing after the first token. Errors as Session::Prefill.
+// position still give a token. Allocates nothing after the first token. Errors as Session::Prefill;
+// DataLoss where the model's logits, as the sampler would get them, are not all finite.
 // `stats` holds what has happened, on error too. `steps_before`: tokens drawn in earlier calls for
 // this sequence.
 template <typename SessionType, Vocabulary V, Sampler S, typename Sink>
@@ -89,6 +93,10 @@ absl::StatusOr<StopReason> Generate(SessionType& session, const V& vocabulary,
       return sampler.Sample(session.logits(),
                             {.tokens = tokens, .step = steps_before + stats->new_tokens});
     };
+    if (!AllFinite(session.logits())) {
+      stats->not_finite = true;
+      return NotFiniteError(session.position());
+    }
     const TokenId token = sample();
     if (vocabulary.IsEnd(token)) return StopReason::kEndToken;
     const TokenId previous = tokens.empty() ? -1 : tokens.back();

@@ -16,6 +16,9 @@ volatile sig_atomic_t g_ctrl_c_ends = 1;  // when it comes again
 std::atomic<int> g_signal = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 
+std::atomic<void (*)()> g_clean = nullptr;
+static_assert(std::atomic<void (*)()>::is_always_lock_free);
+
 struct termios g_terminal;
 volatile sig_atomic_t g_terminal_kept = 0;
 
@@ -29,6 +32,7 @@ void OnInterrupt(int signal) {
   if (g_guarded != 0 && signal == SIGINT && g_ctrl_c_ends == 0) return;
   RemoveUnfinishedFiles();
   RestoreTerminal();
+  if (void (*const clean)() = g_clean; clean != nullptr) clean();
   _exit(128 + signal);
 }
 
@@ -50,6 +54,8 @@ void HandleInterrupts() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
 }
+
+void CleanUpWhenInterrupted(void (*clean)()) { g_clean = clean; }
 
 InterruptGuard::InterruptGuard(CtrlC ctrl_c) {
   g_ctrl_c_ends = ctrl_c == CtrlC::kEndsWhenRepeated;

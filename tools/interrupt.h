@@ -14,6 +14,10 @@ namespace tvl {
 // limit are errors of the call that writes. Call once, before threads are started.
 void HandleInterrupts();
 
+// Has an interrupt that ends the program at once call `clean` first, which must be safe in a signal
+// handler. The last one counts.
+void CleanUpWhenInterrupted(void (*clean)());
+
 // While one exists, an interrupt is only noted, for work that has something to finish or to clean
 // up and asks now and then. A second interrupt ends the program all the same, and unfinished files
 // with it. One at a time.

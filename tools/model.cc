@@ -31,15 +31,21 @@ absl::Status CheckContext(uint64_t asked, const TvlReader& reader) {
                                             " positions, found ", asked));
 }
 
-absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context) {
+absl::Status CheckFits(size_t prompt_tokens, size_t context, size_t trained) {
   if (prompt_tokens == 0)
     return absl::InvalidArgumentError(
         "the prompt is empty, and this model has no token to begin with");
-  if (prompt_tokens <= context && more <= context - prompt_tokens) return absl::OkStatus();
+  if (prompt_tokens <= context) return absl::OkStatus();
+  std::string remedy = "shorten it";
+  if (prompt_tokens <= trained) {
+    absl::StrAppend(&remedy, ", or use --context ", prompt_tokens, " or more, of the model's ",
+                    trained);
+  } else if (context < trained) {
+    absl::StrAppend(&remedy, "; the model's own ", trained, " are too few as well");
+  }
   return absl::OutOfRangeError(absl::StrCat("the prompt of ", FormatTokens(prompt_tokens),
-                                            more == 0 ? "" : absl::StrCat(" and ", more, " more"),
-                                            more == 0 ? " does" : " do", " not fit the context of ",
-                                            context, context == 1 ? " position" : " positions"));
+                                            " does not fit the context of ", context,
+                                            context == 1 ? " position; " : " positions; ", remedy));
 }
 
 }  // namespace tvl

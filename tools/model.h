@@ -45,8 +45,9 @@ std::vector<TokenId> EncodePrompt(const Tokenizer& tokenizer, std::string_view t
 // OutOfRange if `asked`, the value of --context, is more than what the model was trained for.
 absl::Status CheckContext(uint64_t asked, const TvlReader& reader);
 
-// OutOfRange if the prompt and `more` further positions do not fit `context`.
-absl::Status CheckFits(size_t prompt_tokens, size_t more, size_t context);
+// OutOfRange if the prompt does not fit `context`, of a model that was trained for `trained`
+// positions; says what to do.
+absl::Status CheckFits(size_t prompt_tokens, size_t context, size_t trained);
 
 }  // namespace tvl
 

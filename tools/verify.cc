@@ -1,4 +1,4 @@
-// tvl verify: are the bytes those that were written?
+// tvl verify: are the bytes those that were written, and the weights numbers?
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,7 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/in_file.h"
 #include "core/mapped_file.h"
+#include "models/finite_weights.h"
 #include "models/tvl_reader.h"
 #include "tools/command.h"
 #include "tools/model_cache.h"
@@ -32,8 +34,11 @@ absl::Status Run(const std::string& path) {
   uint64_t total = reader->tokenizer_section().size(), done = total;
   for (const TensorInfo& tensor : tensors) total += tensor.data.size();
   std::vector<absl::Status> damages;
+  bool damaged = false;  // not only wrong from the beginning
   const auto note = [&](const absl::Status& status) {
-    if (!status.ok()) damages.push_back(status);
+    if (status.ok()) return;
+    damages.push_back(status);
+    damaged = true;
   };
   {
     Progress progress("verifying");
@@ -41,13 +46,17 @@ absl::Status Run(const std::string& path) {
     note(reader->VerifyTokenizer());
     for (const TensorInfo& tensor : tensors) {
       progress.Update(done, total);
-      note(reader->VerifyTensor(tensor));
+      if (const absl::Status intact = reader->VerifyTensor(tensor); !intact.ok()) {
+        note(intact);
+      } else if (const absl::Status finite = CheckFinite(tensor); !finite.ok()) {
+        damages.push_back(InFile(path, finite));
+      }
       done += tensor.data.size();
     }
   }
-  // What was converted can be converted again.
+  // What was converted can be converted again, but weights stay what they are.
   const std::string hint =
-      !cached ? "" : absl::StrCat("; remove ", tvl_file, " and it is made anew");
+      !cached || !damaged ? "" : absl::StrCat("; remove ", tvl_file, " and it is made anew");
   if (damages.size() == 1) {
     return absl::Status(damages.front().code(), absl::StrCat(damages.front().message(), hint));
   }
@@ -55,8 +64,8 @@ absl::Status Run(const std::string& path) {
     for (const absl::Status& damage : damages) {
       PrintNote(absl::StrCat("tvl: ", Printable(std::string(damage.message())), "\n"));
     }
-    return absl::DataLossError(
-        absl::StrCat(path, ": damaged in ", damages.size(), " places", hint));
+    return absl::DataLossError(absl::StrCat(path, damaged ? ": damaged in " : ": not finite in ",
+                                            damages.size(), " places", hint));
   }
   return Print(absl::StrCat(
       "OK ", Printable(path), cached ? absl::StrCat(", as ", Printable(tvl_file)) : "", ": ",
@@ -68,12 +77,15 @@ absl::Status Run(const std::string& path) {
 
 void AddVerify(CLI::App& app, Action* action) {
   auto path = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("verify", "Check a model against its checksums");
+  CLI::App* sub =
+      app.add_subcommand("verify", "Check a model against its checksums, and its weights");
   sub->footer(
-      "Reads all of the file. Names everything that is damaged and exits with 1 if there is any. "
-      "Of a GGUF file, "
-      "which has no\n"
-      "checksums, it checks the .tvl file that it is converted to when first used.\n"
+      "Reads all of the file. Names everything that is damaged, and every tensor with a weight "
+      "that "
+      "is infinite or no\n"
+      "number, and exits with 1 if there is any. Of a GGUF file, which has no checksums, it checks "
+      "the .tvl file that it\n"
+      "is converted to when first used.\n"
       "\n"
       "Example:\n"
       "  tvl verify stories15M.tvl");

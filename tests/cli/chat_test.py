@@ -1,131 +1,14 @@
 """chat_test.py SCRATCH TVL...: tvl chat at a terminal and in pipes."""
 
+import array
 import fcntl
-import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
-import sys
 import termios
 import time
 
-import make_gguf
-
-SCRATCH, TVL = sys.argv[1], sys.argv[2:]
-LIMIT = 120  # seconds that a machine may take for anything, emulated or busy
-TALE = ", there was a little girl named Lily. She loved to play with her toys and run around outside"
-CHATML = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}"
-
-os.environ["XDG_CACHE_HOME"] = os.path.join(SCRATCH, "cache")  # what a user has tuned must not count here
-os.environ.pop("TVL_CACHE_DIR", None)
-MARKS_PASTES = re.compile("\x1b\\[\\?2004[hl]")
-os.environ["TERM"] = "vt100"
-os.environ["HOME"] = SCRATCH
-os.environ["LC_ALL"] = "C"  # characters must be told apart all the same
-
-
-def path(name):
-    return os.path.join(SCRATCH, name)
-
-
-def messages(name):
-    with open(path(name), encoding="utf-8") as file:
-        return [(m["role"], m["content"]) for m in json.load(file)["messages"]]
-
-
-def said(name):
-    return [content for role, content in messages(name) if role == "user"]
-
-
-class Terminal:
-    """A tvl chat that believes that somebody sits there. What it writes is waited for, never for long enough."""
-
-    def __init__(self, *options):
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        self.text = ""
-        self.run = subprocess.Popen(
-            TVL + ["chat", *options], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
-
-    def send(self, text):
-        os.write(self.master, text if isinstance(text, bytes) else text.encode())
-
-    def expect(self, *texts):
-        """Waits for these one after the other; returns what stood before the last."""
-        end = time.monotonic() + LIMIT
-        before = ""
-        for text in texts:
-            while text not in self.text:
-                ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
-                assert ready, "waited in vain for %r after %r" % (text, self.text[-2000:])
-                try:
-                    got = os.read(self.master, 1 << 16)
-                except OSError:  # Linux says so at the end
-                    got = b""
-                assert got, "expected %r, found the end after %r" % (text, self.text[-2000:])
-                self.text = MARKS_PASTES.sub("", self.text + got.decode("utf-8", "replace"))
-            before, self.text = self.text.split(text, 1)
-        return before
-
-    def say(self, text, *expected):
-        """Types a line at the prompt, and waits for what is expected and for the next prompt."""
-        self.send(text + "\r")
-        return self.expect(*expected, "\n> ")
-
-    def leaves(self, *codes):
-        end = time.monotonic() + LIMIT
-        while self.run.poll() is None:  # what it still writes must not stop it
-            assert time.monotonic() < end, "still running"
-            if select.select([self.master], [], [], 0.01)[0]:
-                try:
-                    self.text += os.read(self.master, 1 << 16).decode("utf-8", "replace")
-                except OSError:
-                    pass
-        assert self.run.returncode in codes, "exit code %d, expected %r" % (self.run.returncode, codes)
-        assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
-        os.close(self.slave)
-        os.close(self.master)
-
-
-def chat(text, *options, code=0):
-    """What tvl chat writes for these lines of standard input."""
-    run = subprocess.run(TVL + ["chat", *options], input=text.encode(), capture_output=True, timeout=LIMIT)
-    assert run.returncode == code, "%r %r: exit code %d: %r" % (text, options, run.returncode, run.stderr)
-    return run.stdout.decode("utf-8"), run.stderr.decode("utf-8")
-
-
-def chatml_vocabulary(gguf, vocabulary=make_gguf.vocabulary):
-    count = vocabulary(gguf, ("H", "i", "Hi", "user", "assistant", "<|im_start|>", "<|im_end|>"))
-    gguf.metadata["tokenizer.ggml.token_type"][1][1][-2:] = [3, 3]
-    gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, CHATML)
-    return count
-
-
-def make_model(name, template=None, says=None, eos=2):
-    """A model that says token 0 for ever, which is <unk> or what it says."""
-    make_gguf.vocabulary, usual = chatml_vocabulary, make_gguf.vocabulary
-    gguf = make_gguf.llama(["F32"], make_gguf.Shape(dim=32, hidden=32, layers=1, heads=1, kv_heads=1, context=60000))
-    make_gguf.vocabulary = usual
-    output = gguf.tensor("output.weight")
-    output.data = bytes(len(output.data))
-    if template is not None:
-        gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, template)
-    gguf.metadata["tokenizer.ggml.eos_token_id"] = (4, eos)
-    if says is not None:
-        gguf.metadata["tokenizer.ggml.tokens"][1][1][0] = says
-        gguf.metadata["tokenizer.ggml.token_type"][1][1][0] = 1
-        del gguf.metadata["tokenizer.ggml.unknown_token_id"]
-    with open(path("model.gguf"), "wb") as file:
-        file.write(gguf.bytes())
-    subprocess.run(TVL + ["convert", path("model.gguf"), path(name)], check=True, capture_output=True)
-    return path(name)
-
+from terminal import LIMIT, SCRATCH, TALE, Terminal, chat, make_model, messages, path, said
 
 def test_stories():
     t = Terminal("-n", "20", "--stats")
@@ -220,30 +103,50 @@ def test_interrupts(model):
 
 def signal_twice(t, first, second):
     """Sends both while the program is stopped, so that it gets them together."""
-    os.kill(t.run.pid, signal.SIGSTOP)
-    os.waitpid(t.run.pid, os.WUNTRACED)
+    stop(t)
     os.kill(t.run.pid, first)
     os.kill(t.run.pid, second)
+    go_on(t)
+
+
+def stop(t):
+    os.kill(t.run.pid, signal.SIGSTOP)
+    os.waitpid(t.run.pid, os.WUNTRACED)
+
+
+def go_on(t):
     os.kill(t.run.pid, signal.SIGCONT)
 
 
-def test_interrupts_of_prompts(model):
-    """However often Ctrl-C comes while a prompt is read, in one chunk here: the conversation stays."""
-    t = Terminal("-m", model, "--prefill-chunk", "60000", "-n", "1")
-    t.expect("\n> ")
-    saved = {"messages": [{"role": role, "content": "Hi " * 2000} for role in ("user", "assistant")]}
-    with open(path("long.json"), "w", encoding="utf-8") as file:
-        json.dump(saved, file)
-    t.say("/load " + path("long.json"), "loaded 1 exchange")
-    t.send("Hi\r")
+def wait_for_unread(t, expected):
+    """Until so many bytes have come to the program's terminal and have not been read there."""
+    count = array.array("i", [-1])
     end = time.monotonic() + LIMIT
-    while termios.tcgetattr(t.slave) != t.before:  # the line is being edited
-        assert time.monotonic() < end
+    while count[0] != expected:
+        assert time.monotonic() < end, "%d bytes unread, expected %d" % (count[0], expected)
+        fcntl.ioctl(t.slave, termios.FIONREAD, count)
+
+
+def test_interrupts_of_prompts(model):
+    """However often Ctrl-C comes from the end of a message to its answer: the conversation stays."""
+    t = Terminal("-m", model, "-n", "1")
+    t.expect("\n> ")
+    t.say("Hi", "\u2047")
+    t.send("Hi")
+    t.expect("Hi")
+    # The terminal takes no text for a while: the program reads the end of the line and waits to write it. However fast it
+    # is, and however slow this test, the interrupts then come after the line and before the answer.
+    stop(t)
+    termios.tcflow(t.slave, termios.TCOOFF)
+    t.send("\r")
+    wait_for_unread(t, 1)
+    go_on(t)
+    wait_for_unread(t, 0)
     for _ in range(3):
         os.kill(t.run.pid, signal.SIGINT)
-        os.kill(t.run.pid, signal.SIGSTOP)  # has it taken the signal before the next one
-        os.waitpid(t.run.pid, os.WUNTRACED)
-        os.kill(t.run.pid, signal.SIGCONT)
+        stop(t)  # has it taken the signal before the next one
+        go_on(t)
+    termios.tcflow(t.slave, termios.TCOON)
     t.expect("stopped before the answer began; the message is taken back", "> ")
     t.say("/stats", "1 exchange;")
     t.send("/quit\r")
@@ -394,6 +297,50 @@ def test_templates(model):
     t.leaves(0)
 
 
+def prompts(model, *options):
+    """Tokens read and kept of two messages, each answered with two tokens."""
+    _, err = chat("Hi\nHi\n", "-m", model, "-n", "2", "--stats", *options)
+    return [tuple(map(int, numbers)) for numbers in re.findall(r"tvl: prompt (\d+) tokens?, (\d+) kept", err)], err
+
+
+def test_variants():
+    """The tokens that the template gives, where it differs from its family; and what is left out is said."""
+    turn = "{{'<|im_start|>' + message['role'] + '%s' + message['content'] + '%s<|im_end|>%s'}}{%% endfor %%}"
+    loop = "{%% for message in messages %%}" + turn + "{{ '<|im_start|>assistant%s%s' }}"
+    usual = loop % ("\\n", "", "\\n", "\\n", "")
+    (first, second), err = prompts(make_model("usual.tvl", usual))
+    assert "left out" not in err and second[1] == first[0] + 1, (first, second, err)  # but for the token that is not run
+    for template, more in (
+        (loop % ("\\n", "\\n", "\\n", "\\n", ""), 1),
+        (loop % ("\\n\\n", "", "\\n", "\\n\\n", ""), 2),
+        (loop % ("\\n", "", "", "\\n", ""), -2),  # the space in front of a text that follows a token, and the newline
+        (loop % ("\\n", "", "\\n", "\\n", "<think>\\n"), len("<think>\n")),
+        (loop % ("\\n", "", "\\n", "\\n", "\\n\\n"), 2),
+        ("{{ bos_token }}" + usual, 0),
+    ):
+        (read, then), _ = prompts(make_model("variant.tvl", template))
+        assert read == (first[0] + more, 0), (template, read, first)
+        assert then[1] == read[0] + 1, (template, then)  # what the answer was begun with is kept
+    # BOS once, by the tokenizer or by the template.
+    assert prompts(make_model("no_bos.tvl", usual, add_bos=False))[0][0] == (first[0] - 1, 0)
+    assert prompts(make_model("bos.tvl", "{{ bos_token }}" + usual, add_bos=False))[0][0] == first
+    system = "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nBe brief.<|im_end|>\\n' }}{% endif %}"
+    says = make_model("system.tvl", system + usual)
+    note = "tvl: left out here of what the model's chat template does: a system prompt of its own (--system gives one)\n"
+    assert chat("Hi\nHi\n", "-m", says, "-n", "1")[1] == note
+    assert chat("Hi\nHi\n", "-m", says, "-n", "1", "--system", "S")[1] == ""
+    # What is not sure is refused.
+    for name, template, found in (
+        ("two", loop % ("\\n", "", "\\n", "\\n", "") + "{% if a %}{{ 'b' }}{% endif %}", "a beginning of the answer that depends on"),
+        ("human", usual.replace("message['role']", "'human'"), "a role named 'human'"),
+    ):
+        odd = make_model(name + ".tvl", template)
+        out, err = chat("Hi\n", "-m", odd, code=1)
+        assert out == "" and err.count("\n") == 1 and "expected the layout of chatml, found " + found in err, err
+        assert "; choose one with --template: llama2, " in err, err
+        assert prompts(odd, "--template", "chatml")[0][0] == first
+
+
 def main():
     model = make_model("model.tvl")
     test_stories()
@@ -405,6 +352,7 @@ def main():
     test_pipes(model)
     test_control_characters()
     test_templates(model)
+    test_variants()
     print("all passed")
 
 

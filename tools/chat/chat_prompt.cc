@@ -58,8 +58,9 @@ SpecialTokens Forgeable(const Tokenizer& tokenizer, std::span<const std::string>
   return SpecialTokens(std::move(tokens));
 }
 
-std::vector<std::string> MarkersThatAreTokens(const Tokenizer& tokenizer, ChatTemplate family) {
-  std::vector<std::string> markers = ChatMarkers(family);
+std::vector<std::string> MarkersThatAreTokens(const Tokenizer& tokenizer,
+                                              const ChatLayout& layout) {
+  std::vector<std::string> markers = ChatMarkers(layout);
   std::erase_if(markers, [&](const std::string& marker) {
     return MarkerToken(tokenizer.view(), marker) < 0;
   });
@@ -68,11 +69,11 @@ std::vector<std::string> MarkersThatAreTokens(const Tokenizer& tokenizer, ChatTe
 
 class Encoder {
  public:
-  Encoder(const Tokenizer& tokenizer, ChatTemplate family)
+  Encoder(const Tokenizer& tokenizer, const ChatLayout& layout)
       : tokenizer_(tokenizer),
-        markers_(MarkersThatAreTokens(tokenizer, family)),
+        markers_(MarkersThatAreTokens(tokenizer, layout)),
         forgeable_(Forgeable(tokenizer, markers_)),
-        bos_(tokenizer.default_options().bos) {}
+        bos_(tokenizer.default_options().bos || (layout.writes_bos && tokenizer.bos_id() >= 0)) {}
 
   void Add(const PromptPart& part) {
     switch (part.kind) {
@@ -145,10 +146,10 @@ class Encoder {
 
 }  // namespace
 
-std::vector<TokenId> EncodeChat(const Tokenizer& tokenizer, ChatTemplate family,
+std::vector<TokenId> EncodeChat(const Tokenizer& tokenizer, const ChatLayout& layout,
                                 std::string_view system, std::span<const Exchange> exchanges) {
-  Encoder encoder(tokenizer, family);
-  for (const PromptPart& part : RenderChat(family, system, exchanges)) encoder.Add(part);
+  Encoder encoder(tokenizer, layout);
+  for (const PromptPart& part : RenderChat(layout, system, exchanges)) encoder.Add(part);
   return encoder.Take();
 }
 

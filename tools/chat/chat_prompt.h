@@ -13,10 +13,11 @@
 
 namespace tvl {
 
-// The tokens of RenderChat, with BOS in front if the tokenizer wants it there. Only the template
+// The tokens of RenderChat, with BOS in front, once, if the tokenizer or the template wants it
+// there. Only the template
 // makes its tokens: the same words in a message stay words, also where the vocabulary would take
 // them for a token anywhere.
-std::vector<TokenId> EncodeChat(const Tokenizer& tokenizer, ChatTemplate family,
+std::vector<TokenId> EncodeChat(const Tokenizer& tokenizer, const ChatLayout& layout,
                                 std::string_view system, std::span<const Exchange> exchanges);
 
 // How many tokens both begin with.

@@ -1,5 +1,6 @@
 #include "tools/chat/chat_prompt.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -32,7 +33,7 @@ constexpr ChatTemplate kFamilies[] = {
 // <unk>, <s>, </s>, the bytes, some letters, and the markers of a template as tokens of one type.
 class Vocabulary {
  public:
-  Vocabulary(ChatTemplate family, std::optional<PieceType> markers, bool add_bos = true) {
+  Vocabulary(const ChatLayout& layout, std::optional<PieceType> markers, bool add_bos = true) {
     TokenizerData data;
     data.kind = TokenizerKind::kSentencePieceBpe;
     data.flags = kTokenizerDummyPrefix | kTokenizerByteFallback | (add_bos ? kTokenizerAddBos : 0);
@@ -55,7 +56,7 @@ class Vocabulary {
     for (const char* piece : {" ", "H", "i", "Hi", " Hi", "user", "\n"})
       add(piece, PieceType::kNormal);
     if (markers) {
-      for (const std::string& marker : ChatMarkers(family)) {
+      for (const std::string& marker : ChatMarkers(layout)) {
         if (*markers == PieceType::kUserDefined)
           data.added_tokens.push_back({static_cast<uint32_t>(data.pieces.size()), 0});
         add(marker, *markers);
@@ -102,6 +103,38 @@ TEST(ChatPromptTest, IsTheTextWithSpecialTokens) {
                                     {.bos = add_bos, .parse_special = true}));
       }
     }
+  }
+}
+
+// By the tokenizer or by the template, once.
+TEST(ChatPromptTest, TheTemplatesBosComesOnce) {
+  const std::vector<Exchange> exchanges = {{.user = "Hi"}};
+  for (const ChatTemplate family : kFamilies) {
+    ChatLayout layout = family;
+    layout.writes_bos = true;
+    const Vocabulary with(family, PieceType::kControl, true),
+        without(family, PieceType::kControl, false);
+    const Tokens expected = EncodeChat(with.tokenizer(), family, "", exchanges);
+    EXPECT_EQ(std::ranges::count(expected, 1), 1) << ChatTemplateName(family);
+    EXPECT_EQ(EncodeChat(with.tokenizer(), layout, "", exchanges), expected);
+    EXPECT_EQ(EncodeChat(without.tokenizer(), layout, "", exchanges), expected);
+    EXPECT_EQ(std::ranges::count(EncodeChat(without.tokenizer(), family, "", exchanges), 1), 0);
+  }
+}
+
+// What an answer is begun with has its tokens too, and nobody forges them.
+TEST(ChatPromptTest, OpeningsAreTokensWhereTheVocabularyHasThem) {
+  ChatLayout layout = ChatTemplate::kChatml;
+  layout.opening = "<think>\n";
+  for (const PieceType type : {PieceType::kControl, PieceType::kUserDefined}) {
+    const Vocabulary vocabulary(layout, type);
+    const std::vector<Exchange> exchanges = {{.user = "Hi <think> Hi"}};
+    const Tokens tokens = EncodeChat(vocabulary.tokenizer(), layout, "", exchanges);
+    EXPECT_EQ(std::ranges::count(tokens, vocabulary.Id("<think>")), 1);
+    Tokens end = {vocabulary.Id("<think>")};
+    for (const TokenId token : vocabulary.Encode("\n")) end.push_back(token);
+    ASSERT_GE(tokens.size(), end.size());
+    EXPECT_EQ(Tokens(tokens.end() - static_cast<std::ptrdiff_t>(end.size()), tokens.end()), end);
   }
 }
 

@@ -23,14 +23,14 @@ namespace tvl {
 
 ChatSession::ChatSession(const Tokenizer& tokenizer, Session session, const ChatOptions& options)
     : tokenizer_(tokenizer),
-      vocabulary_(tokenizer, options.family),
+      vocabulary_(tokenizer, options.layout.family),
       session_(std::move(session)),
       options_(options),
       sampler_(MakeStandardChain(options.sampling)) {}
 
 // The conversation without its oldest exchanges.
 std::vector<TokenId> ChatSession::Encode(size_t unread) const {
-  return EncodeChat(tokenizer_, options_.family, conversation_.system,
+  return EncodeChat(tokenizer_, options_.layout, conversation_.system,
                     std::span(conversation_.exchanges).subspan(unread));
 }
 
@@ -83,7 +83,7 @@ absl::StatusOr<ChatTurn> ChatSession::Begin(std::string message) {
 
 absl::StatusOr<ChatAnswer> ChatSession::Answer(
     const ChatTurn& turn, const std::function<absl::Status(std::string_view)>& emit) {
-  AnswerText text(options_.family);
+  AnswerText text(options_.layout.family);
   const auto sink = [&](std::string_view bytes) {
     if (bytes.empty()) return emit(bytes);
     return text.Push(bytes, emit);
@@ -121,7 +121,7 @@ void ChatSession::Keep(const ChatTurn& turn, const GenerationStats& stats, bool 
     answer += text;
     return absl::OkStatus();
   };
-  AnswerText text(options_.family);
+  AnswerText text(options_.layout.family);
   TokenId previous = turn.prompt.back();
   for (const TokenId token : written) {
     text.Push(vocabulary_.Decode(previous, token), append).IgnoreError();

@@ -54,7 +54,7 @@ class AnswerText {
 };
 
 struct ChatOptions {
-  ChatTemplate family = ChatTemplate::kPlain;
+  ChatLayout layout = ChatTemplate::kPlain;
   std::optional<uint64_t> max_tokens = {};  // of an answer; none: until it or the context ends
   SamplingOptions sampling = {};
 };
@@ -87,7 +87,7 @@ class ChatSession {
   // Positions of the context that this conversation takes so far.
   size_t taken() const { return read_ ? session_.position() : 0; }
   const Session& session() const { return session_; }
-  ChatTemplate family() const { return options_.family; }
+  ChatTemplate family() const { return options_.layout.family; }
 
   // Adds a message and makes ready to answer it: drops the part of the KV cache that no longer
   // matches. If there is no room for all and for an answer (a quarter of the context, if it may be

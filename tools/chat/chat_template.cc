@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,13 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
-#include "core/quoted.h"
 
 namespace tvl {
 namespace {
@@ -67,23 +64,38 @@ class Parts {
   std::vector<PromptPart> parts_;
 };
 
-std::string_view Trim(std::string_view text) {
-  const absl::string_view trimmed = absl::StripAsciiWhitespace({text.data(), text.size()});
-  return {trimmed.data(), trimmed.size()};
+// Bytes of the white space that `text` begins with, as Python's str.strip() and with it Jinja's
+// trim know it (str.isspace: bidirectional types WS, B, S and category Zs); 0: it begins with none.
+// Not U+180E, U+200B and U+FEFF, which have been taken for it elsewhere.
+size_t WhiteBytes(std::string_view text) {
+  const uint8_t first = static_cast<uint8_t>(text.front());
+  if ((first >= 0x09 && first <= 0x0D) || (first >= 0x1C && first <= 0x20)) return 1;
+  if (text.starts_with("\u0085") || text.starts_with("\u00a0")) return 2;
+  const std::string_view next = text.substr(0, 3);
+  // The order of the bytes is that of the code points.
+  const bool white = (next >= "\u2000" && next <= "\u200a") || next == "\u1680" ||
+                     next == "\u2028" || next == "\u2029" || next == "\u202f" || next == "\u205f" ||
+                     next == "\u3000";
+  return white ? 3 : 0;
 }
 
-// Families that name the role before each message.
-struct RoleLayout {
-  std::string_view before_role;  // a marker
-  std::string_view after_role;   // a marker that ends the role; empty: the next text does
-  std::string_view before_text;
-  std::string_view end;  // a marker; empty: EOS
-  std::string_view after_end;
-  bool trims = false;           // spaces around messages
-  bool role_is_marker = false;  // <|user|> is one
-  std::string_view model_role = "assistant";
-  bool system_in_first_user = false;  // there is no such role: it begins the first user's message
-};
+// Less the white space at both ends.
+std::string_view Trim(std::string_view text) {
+  while (!text.empty()) {
+    const size_t bytes = WhiteBytes(text);
+    if (bytes == 0) break;
+    text.remove_prefix(bytes);
+  }
+  while (!text.empty()) {
+    size_t last = text.size() - 1;  // the character that begins there is the last
+    while (last > 0 && (static_cast<uint8_t>(text[last]) & 0xC0) == 0x80) --last;
+    if (WhiteBytes(text.substr(last)) != text.size() - last) break;
+    text.remove_suffix(text.size() - last);
+  }
+  return text;
+}
+
+}  // namespace
 
 const RoleLayout* FindRoleLayout(ChatTemplate family) {
   static constexpr RoleLayout kChatml = {.before_role = "<|im_start|>",
@@ -140,43 +152,78 @@ const RoleLayout* FindRoleLayout(ChatTemplate family) {
   }
 }
 
-void BeginMessage(const RoleLayout& layout, std::string_view role, Parts* parts) {
-  if (layout.role_is_marker) {
+ChatLayout::ChatLayout(ChatTemplate of_family) : family(of_family), trims(false) {
+  const RoleLayout* roles = FindRoleLayout(family);
+  if (roles == nullptr) return;
+  before_text = roles->before_text;
+  after_end = roles->after_end;
+  trims = roles->trims;
+}
+
+namespace {
+
+// The layout of a family that names roles, as one model has it.
+struct Roles {
+  const RoleLayout& markers;
+  const ChatLayout& texts;
+};
+
+void BeginMessage(const Roles& layout, std::string_view role, Parts* parts) {
+  if (layout.markers.role_is_marker) {
     parts->Marker(absl::StrCat("<|", std::string(role), "|>"));
   } else {
-    parts->Marker(layout.before_role);
+    parts->Marker(layout.markers.before_role);
     parts->Text(role);
   }
-  if (!layout.after_role.empty()) parts->Marker(layout.after_role);
-  parts->Text(layout.before_text);
+  if (!layout.markers.after_role.empty()) parts->Marker(layout.markers.after_role);
+  parts->Text(layout.texts.before_text);
 }
 
-void EndMessage(const RoleLayout& layout, Parts* parts) {
-  if (layout.end.empty()) {
+void EndMessage(const Roles& layout, Parts* parts) {
+  parts->Text(layout.texts.before_end);
+  if (layout.markers.end.empty()) {
     parts->Eos();
   } else {
-    parts->Marker(layout.end);
+    parts->Marker(layout.markers.end);
   }
-  parts->Text(layout.after_end);
+  parts->Text(layout.texts.after_end);
 }
 
-void RenderRoles(const RoleLayout& layout, std::string_view system,
-                 std::span<const Exchange> exchanges, Parts* parts) {
-  const auto text = [&](std::string_view whole) { return layout.trims ? Trim(whole) : whole; };
-  if (!system.empty() && !layout.system_in_first_user) {
+// "<think>\n" is a marker, where the vocabulary has it, and a newline.
+void OpenAnswer(std::string_view opening, Parts* parts) {
+  while (!opening.empty()) {
+    const size_t begin = opening.find('<');
+    const size_t end = begin == opening.npos ? begin : opening.find('>', begin);
+    if (end == opening.npos) break;
+    parts->Text(opening.substr(0, begin));
+    parts->Marker(opening.substr(begin, end + 1 - begin));
+    opening.remove_prefix(end + 1);
+  }
+  parts->Text(opening);
+}
+
+void RenderRoles(const Roles& layout, std::string_view system, std::span<const Exchange> exchanges,
+                 Parts* parts) {
+  const bool system_in_first_user = layout.markers.system_in_first_user;
+  const auto text = [&](std::string_view whole) {
+    return layout.texts.trims ? Trim(whole) : whole;
+  };
+  if (!system.empty() && !system_in_first_user) {
     BeginMessage(layout, "system", parts);
     parts->Text(text(system));
     EndMessage(layout, parts);
   }
   for (const Exchange& exchange : exchanges) {
     BeginMessage(layout, "user", parts);
-    if (!system.empty() && layout.system_in_first_user && &exchange == &exchanges.front()) {
+    if (!system.empty() && system_in_first_user && &exchange == &exchanges.front()) {
       parts->Text(system);
       parts->Text("\n\n");
     }
     parts->Text(text(exchange.user));
     EndMessage(layout, parts);
-    BeginMessage(layout, layout.model_role, parts);
+    BeginMessage(layout, layout.markers.model_role, parts);
+    if (!exchange.answer || !exchange.answer_tokens.empty())
+      OpenAnswer(layout.texts.opening, parts);
     if (!exchange.answer) break;
     parts->Answer(exchange, "", text(*exchange.answer), "");
     EndMessage(layout, parts);
@@ -276,46 +323,6 @@ void RenderPlain(std::string_view system, std::span<const Exchange> exchanges, P
   }
 }
 
-// In one piece what templates put together: '<|user|>' + '\n' is "<|user|>" and a newline.
-std::string Joined(std::string_view jinja) {
-  return absl::StrReplaceAll({jinja.data(), jinja.size()}, {{"' + '", ""}, {"\\n", "\n"}});
-}
-
-// Whether the expression with <|user|> also writes the end of the message, as Zephyr's does and
-// Falcon 3's does not.
-bool EndsUserMessage(std::string_view jinja) {
-  const size_t begin = jinja.find("<|user|>");
-  if (begin == jinja.npos) return false;
-  const std::string_view expression = jinja.substr(begin, jinja.find("}}", begin) - begin);
-  return expression.find("eos_token") != jinja.npos ||
-         expression.find("<|endoftext|>") != jinja.npos || expression.find("</s>") != jinja.npos;
-}
-
-// The markers are those by which llama.cpp tells families apart (src/llama-chat.cpp), with more
-// attention to spaces; nullopt for families that it knows and this does not.
-std::optional<ChatTemplate> Recognise(std::string_view jinja) {
-  const auto has = [&](std::string_view text) { return jinja.find(text) != jinja.npos; };
-  if (has("<|im_start|>")) {  // Phi-4 and SmolVLM have it too, in layouts of their own
-    if (has("<|im_sep|>") || has("<end_of_utterance>")) return std::nullopt;
-    return ChatTemplate::kChatml;
-  }
-  if (has("[INST]")) {
-    const bool spaced = has("[INST] ");
-    if (has("<<SYS>>")) return ChatTemplate::kLlama2;
-    if (has("[SYSTEM_PROMPT]"))
-      return spaced ? ChatTemplate::kMistralV7 : ChatTemplate::kMistralV7Tekken;
-    if (has(" [/INST]")) return ChatTemplate::kMistralV1;
-    return spaced ? ChatTemplate::kMistral : ChatTemplate::kMistralTekken;
-  }
-  if (has("<|start_header_id|>") && has("<|end_header_id|>")) return ChatTemplate::kLlama3;
-  if (has("<|start_of_role|>") && has("<|end_of_role|>")) return ChatTemplate::kGranite;
-  if (has("<start_of_turn>") && has("<end_of_turn>")) return ChatTemplate::kGemma;
-  // Phi-4-mini writes the same markers without newlines.
-  if (has("<|end|>") && has("<|assistant|>\n")) return ChatTemplate::kPhi3;
-  if (has("<|assistant|>") && EndsUserMessage(jinja)) return ChatTemplate::kZephyr;
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::string_view ChatTemplateName(ChatTemplate family) {
@@ -332,18 +339,10 @@ std::optional<ChatTemplate> FindChatTemplate(std::string_view name) {
   return found->family;
 }
 
-absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja) {
-  if (Trim(jinja).empty()) return ChatTemplate::kPlain;
-  if (const std::optional<ChatTemplate> family = Recognise(Joined(jinja))) return *family;
-  return absl::UnimplementedError(
-      absl::StrCat("chat template: expected one of a known family, found ", Quoted(jinja),
-                   "; choose one with --template: ", ChatTemplateNames()));
-}
-
-std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
+std::vector<PromptPart> RenderChat(const ChatLayout& layout, std::string_view system,
                                    std::span<const Exchange> exchanges) {
   Parts parts;
-  switch (family) {
+  switch (layout.family) {
     case ChatTemplate::kLlama2:
       RenderLlama2(system, exchanges, &parts);
       break;
@@ -352,7 +351,7 @@ std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
     case ChatTemplate::kMistralTekken:
     case ChatTemplate::kMistralV7:
     case ChatTemplate::kMistralV7Tekken:
-      RenderMistral(LayoutOf(family), system, exchanges, &parts);
+      RenderMistral(LayoutOf(layout.family), system, exchanges, &parts);
       break;
     case ChatTemplate::kLlama3:
     case ChatTemplate::kChatml:
@@ -360,7 +359,7 @@ std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
     case ChatTemplate::kPhi3:
     case ChatTemplate::kGranite:
     case ChatTemplate::kGemma:
-      RenderRoles(*FindRoleLayout(family), system, exchanges, &parts);
+      RenderRoles({*FindRoleLayout(layout.family), layout}, system, exchanges, &parts);
       break;
     case ChatTemplate::kPlain:
       RenderPlain(system, exchanges, &parts);
@@ -369,10 +368,10 @@ std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
   return parts.Take();
 }
 
-std::vector<std::string> ChatMarkers(ChatTemplate family) {
+std::vector<std::string> ChatMarkers(const ChatLayout& layout) {
   const Exchange exchanges[] = {{.user = "u", .answer = "a"}, {.user = "u"}};
   std::vector<std::string> markers;
-  for (PromptPart& part : RenderChat(family, "s", exchanges)) {
+  for (PromptPart& part : RenderChat(layout, "s", exchanges)) {
     if (part.kind == PromptPart::Kind::kMarker && !std::ranges::count(markers, part.text))
       markers.push_back(std::move(part.text));
   }

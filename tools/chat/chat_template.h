@@ -1,6 +1,5 @@
 // How models that were trained on conversations expect them to be written: the layouts of the
-// common families, recognised by what a model's own template contains. That template is a program
-// (Jinja), and is not run.
+// common families. Which one a model's own template has is found out by template_recogniser.h.
 #ifndef TVL_TOOLS_CHAT_CHAT_TEMPLATE_H_
 #define TVL_TOOLS_CHAT_CHAT_TEMPLATE_H_
 
@@ -15,9 +14,9 @@
 
 namespace tvl {
 
-// To add a family: a line here and in kNames, its layout (kRoleLayouts, where messages are written
-// between markers of their roles) and its case in RenderChat, what it is recognised by
-// (RecogniseChatTemplate); and in chat_template_test.cc texts that its published template gives.
+// To add a family: a line here and in kNames, its layout (FindRoleLayout, where messages are
+// written between markers of their roles) and its case in RenderChat, what it is recognised by
+// (template_recogniser.cc); and in chat_template_test.cc texts that its published template gives.
 enum class ChatTemplate {
   kLlama2,           // Llama 2 Chat
   kLlama3,           // Llama 3 Instruct
@@ -39,9 +38,38 @@ std::string_view ChatTemplateName(ChatTemplate family);
 std::string ChatTemplateNames();
 std::optional<ChatTemplate> FindChatTemplate(std::string_view name);
 
-// The family whose layout the template `jinja` writes; kPlain if it is empty. Unimplemented, with
-// the template's beginning, for any other.
-absl::StatusOr<ChatTemplate> RecogniseChatTemplate(std::string_view jinja);
+// Of families that name the role before each message.
+struct RoleLayout {
+  std::string_view before_role;  // a marker
+  std::string_view after_role;   // a marker that ends the role; empty: the next text does
+  std::string_view before_text;
+  std::string_view end;  // a marker; empty: EOS
+  std::string_view after_end;
+  bool trims = false;           // white space around messages
+  bool role_is_marker = false;  // <|user|> is one
+  std::string_view model_role = "assistant";
+  bool system_in_first_user = false;  // there is no such role: it begins the first user's message
+};
+
+// Null for the other families.
+const RoleLayout* FindRoleLayout(ChatTemplate family);
+
+// A family's layout as one model has it. Only families that name roles vary.
+struct ChatLayout {
+  // As the family's own models have it, so that a family alone is a layout.
+  ChatLayout(ChatTemplate of_family);  // NOLINT(google-explicit-constructor)
+
+  ChatTemplate family;
+  std::string before_text;  // of a message, after its role
+  std::string before_end;   // text of the template's between a message and its end
+  std::string after_end;
+  std::string opening;  // what the answer is begun with, such as "<think>\n"
+  bool trims;           // white space around messages
+  // Whether the template itself writes BOS: it then comes first whatever the tokenizer does.
+  bool writes_bos = false;
+
+  bool operator==(const ChatLayout&) const = default;
+};
 
 // A user's message and what the model made of it.
 struct Exchange {
@@ -73,12 +101,13 @@ struct PromptPart {
 
 // The conversation up to where the model is to answer the last user's message. What stands before a
 // text in general (BOS) is left to the tokenizer. Parts of text are as long as can be. `system` may
-// be empty.
-std::vector<PromptPart> RenderChat(ChatTemplate family, std::string_view system,
+// be empty. Where the layout opens answers, what the model wrote after that keeps it in front, and
+// an answer of which only the text is known is written as it is.
+std::vector<PromptPart> RenderChat(const ChatLayout& layout, std::string_view system,
                                    std::span<const Exchange> exchanges);
 
 // The template's tokens, and the one of them that ends an answer (empty: EOS does).
-std::vector<std::string> ChatMarkers(ChatTemplate family);
+std::vector<std::string> ChatMarkers(const ChatLayout& layout);
 std::string_view ChatEndMarker(ChatTemplate family);
 
 }  // namespace tvl

@@ -11,13 +11,16 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <cwchar>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/signals.h"
+#include "tools/chat/key_decoder.h"
 #include "tools/interrupt.h"
 #include "tools/output.h"
 
@@ -27,6 +30,7 @@ struct LineEditor::State {
   EditLine* line = nullptr;
   History* history = nullptr;
   std::string prompt;
+  KeyDecoder keys;
   std::mbstate_t bytes = {};  // of a character that has come in part
   bool interrupted = false;   // by the key
 
@@ -47,8 +51,11 @@ State* StateOf(EditLine* line) {
   return static_cast<State*>(data);
 }
 
-// Waits for input. False if an interrupt comes first, also one that has come just before.
-bool WaitForInput() {
+enum class Input { kThere, kInterrupted, kNone };
+
+// Waits for input, if `limit` is not null as long as that. An interrupt comes first, also one that
+// has come just before.
+Input WaitForInput(const timespec* limit) {
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, nullptr, &before);
   const SignalsBlocked blocked(EndingSignals());
@@ -56,15 +63,15 @@ bool WaitForInput() {
     fd_set inputs;
     FD_ZERO(&inputs);
     FD_SET(STDIN_FILENO, &inputs);
-    const int count = pselect(STDIN_FILENO + 1, &inputs, nullptr, nullptr, nullptr, &before);
-    if (count > 0 || (count < 0 && errno != EINTR)) return true;
+    const int count = pselect(STDIN_FILENO + 1, &inputs, nullptr, nullptr, limit, &before);
+    if (count == 0) return Input::kNone;
+    if (count > 0 || errno != EINTR) return Input::kThere;
   }
-  return false;
+  return Input::kInterrupted;
 }
 
-// With it, until kLeavePastes, terminals put kPasteBegin and kPasteEnd around what is pasted.
+// With it, until kLeavePastes, terminals put KeyCode::kPaste and kPasteEnd around what is pasted.
 constexpr std::string_view kMarkPastes = "\x1b[?2004h";
-constexpr char kPasteBegin[] = "\x1b[200~";
 constexpr std::string_view kPasteEnd = "\x1b[201~";
 
 void TellTerminal(std::string_view sequence) {
@@ -74,7 +81,7 @@ void TellTerminal(std::string_view sequence) {
 // The next byte: 1, or 0 at the end, or -1.
 int ReadByte(char* byte) {
   for (;;) {
-    if (!WaitForInput()) return 0;
+    if (WaitForInput(nullptr) == Input::kInterrupted) return 0;
     const ssize_t got = read(STDIN_FILENO, byte, 1);
     if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return static_cast<int>(got);
   }
@@ -98,14 +105,31 @@ unsigned char OnPaste(EditLine* line, int) {
   return CC_REFRESH;
 }
 
+// The next byte of text, or key code, with the same results.
+int ReadKey(KeyDecoder* keys, char* key) {
+  // Longer than between the bytes of one key over a slow line, shorter than between two keys.
+  constexpr timespec kWithinKey = {.tv_sec = 0, .tv_nsec = 200'000'000};
+  for (;;) {
+    if (keys->within() && WaitForInput(&kWithinKey) == Input::kNone) keys->GiveUp();
+    char byte = 0;
+    if (const int got = ReadByte(&byte); got <= 0) return got;
+    if (const std::optional<char> decoded = keys->Push(byte)) {
+      *key = *decoded;
+      return 1;
+    }
+  }
+}
+
+bool IsC1(wchar_t character) { return character >= 0x80 && character < 0xA0; }
+
 // The next character, as libedit wants it: 1, or 0 at the end, or -1. Its own function would go on
-// reading after an interrupt.
+// reading after an interrupt; and it inserts what it does not know of the sequences that keys send.
 template <typename State>
 int ReadCharacter(EditLine* line, wchar_t* character) {
   State* state = StateOf<State>(line);
   for (;;) {
     char byte = 0;
-    if (const int got = ReadByte(&byte); got <= 0) return got;
+    if (const int got = ReadKey(&state->keys, &byte); got <= 0) return got;
     const bool within = std::mbsinit(&state->bytes) == 0;
     size_t bytes = std::mbrtowc(character, &byte, 1, &state->bytes);
     if (bytes == static_cast<size_t>(-1) && within) {  // it may begin another character
@@ -119,14 +143,15 @@ int ReadCharacter(EditLine* line, wchar_t* character) {
       case static_cast<size_t>(-2):  // not a whole one yet
         break;
       default:
-        return 1;
+        if (!IsC1(*character)) return 1;
     }
   }
 }
 
 template <typename State>
 unsigned char OnInterruptKey(EditLine* line, int) {
-  const LineInfo* info = el_line(line);
+  // In characters, as el_cursor and el_deletestr count; el_line counts bytes.
+  const LineInfoW* info = el_wline(line);
   if (info->lastchar == info->buffer) {
     StateOf<State>(line)->interrupted = true;
     return CC_EOF;
@@ -148,6 +173,24 @@ unsigned char OnSuspendKey(EditLine* line, int) {
 template <typename State>
 char* Prompt(EditLine* line) {
   return StateOf<State>(line)->prompt.data();
+}
+
+// The others are bound by libedit itself.
+void BindKeyCodes(EditLine* line) {
+  const auto bind = [line](KeyCode code, const char* command) {
+    const char octal[] = {'\\', '0', static_cast<char>('0' + static_cast<int>(code) / 8),
+                          static_cast<char>('0' + static_cast<int>(code) % 8), '\0'};
+    el_set(line, EL_BIND, octal, command, nullptr);
+  };
+  bind(KeyCode::kDeletePrevWord, "ed-delete-prev-word");
+  bind(KeyCode::kDeleteNextWord, "em-delete-next-word");
+  bind(KeyCode::kUpperCase, "em-upper-case");
+  bind(KeyCode::kLowerCase, "em-lower-case");
+  bind(KeyCode::kCapitalize, "em-capitol-case");
+  bind(KeyCode::kPrevWord, "ed-prev-word");
+  bind(KeyCode::kNextWord, "em-next-word");
+  bind(KeyCode::kDelete, "ed-delete-next-char");
+  bind(KeyCode::kPaste, "tvl-paste");
 }
 
 // Where the user's locale has none, that of the C library: characters must be told apart.
@@ -189,9 +232,9 @@ std::unique_ptr<LineEditor> LineEditor::Create() {
   el_set(line, EL_BIND, "^C", "tvl-interrupt", nullptr);
   el_set(line, EL_BIND, "^Z", "tvl-suspend", nullptr);
   el_set(line, EL_ADDFN, "tvl-paste", "Insert what is pasted", OnPaste);
-  el_set(line, EL_BIND, kPasteBegin, "tvl-paste", nullptr);
   el_set(line, EL_BIND, "^I", "ed-insert", nullptr);
   el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  BindKeyCodes(line);
   return std::unique_ptr<LineEditor>(new LineEditor(std::move(state)));
 }
 
@@ -199,6 +242,7 @@ LineEvent LineEditor::Read(const std::string& prompt, std::string* line) {
   state_->prompt = prompt;
   state_->interrupted = false;
   state_->bytes = {};
+  state_->keys.GiveUp();
   el_resize(state_->line);
   // libedit does so only once the prompt is to be seen, and Ctrl-D typed just then would be lost.
   el_set(state_->line, EL_PREP_TERM, 1);

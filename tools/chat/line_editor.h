@@ -9,7 +9,8 @@
 
 namespace tvl {
 
-// Emacs keys, arrows, history in memory; Ctrl-C clears the line, and at an empty one is
+// Emacs keys, arrows, by words with Ctrl, history in memory; keys that mean nothing do nothing
+// (tools/chat/key_decoder.h). Ctrl-C clears the line, and at an empty one is
 // LineEvent::kInterrupted. One at a time. Between calls of Read the terminal is as it was before.
 class LineEditor {
  public:

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tools/chat/utf8_stream.h"
 
 namespace tvl {
 
@@ -34,6 +35,29 @@ absl::Status EmitVisible(std::string_view text, Emit&& emit) {
   }
   return absl::OkStatus();
 }
+
+// What a model writes, on its way to people or to programs: a terminal gets whole characters, of
+// which none does anything but appear, everything else gets the bytes. Allocates nothing.
+class ShownText {
+ public:
+  explicit ShownText(bool terminal) : terminal_(terminal) {}
+
+  // Hands on bytes, which may end within a character, to emit(std::string_view) -> absl::Status.
+  template <typename Emit>
+  absl::Status Push(std::string_view bytes, Emit&& emit) {
+    if (!terminal_) return emit(bytes);
+    return characters_.Push(bytes, [&](std::string_view text) { return EmitVisible(text, emit); });
+  }
+  // The text is over.
+  template <typename Emit>
+  absl::Status Finish(Emit&& emit) {
+    return characters_.Finish(emit);
+  }
+
+ private:
+  const bool terminal_;
+  Utf8Stream characters_;
+};
 
 }  // namespace tvl
 

@@ -1,5 +1,6 @@
 #include "tools/chat/visible_text.h"
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,27 @@ TEST(VisibleTextTest, TheFirstErrorEndsIt) {
                                       return absl::CancelledError("enough");
                                     })));
   EXPECT_EQ(calls, 1);
+}
+
+std::string Shown(bool terminal, std::initializer_list<std::string_view> parts) {
+  ShownText shown(terminal);
+  std::string out;
+  const auto emit = [&](std::string_view text) {
+    out += text;
+    return absl::OkStatus();
+  };
+  for (const std::string_view part : parts) EXPECT_TRUE(shown.Push(part, emit).ok());
+  EXPECT_TRUE(shown.Finish(emit).ok());
+  return out;
+}
+
+TEST(ShownTextTest, WholeCharactersToTerminals) {
+  EXPECT_EQ(Shown(true, {"a\xE2", "\x82", "\xAC\x1B", "[0m\xC2", "\x9B", "b\xF0\x9F"}),
+            "a\u20ac\uFFFD[0m\uFFFDb\uFFFD");
+}
+
+TEST(ShownTextTest, BytesToAllElse) {
+  EXPECT_EQ(Shown(false, {"a\xE2", "\x82\x1B", "[0m\xC2"}), "a\xE2\x82\x1B[0m\xC2");
 }
 
 }  // namespace
