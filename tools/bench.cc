@@ -245,45 +245,47 @@ absl::Status Run(Options options) {
   return Print(BenchTable(report));
 }
 
+constexpr char kFooter[] =
+    "For each number of threads and each prompt, in rounds: the prompt, then new tokens one by "
+    "one, then a loop\n"
+    "that only reads the weights, from the same mapped bytes with the same threads. It has a "
+    "plain form and one that\n"
+    "prefetches, and the better one is the read bandwidth. Speeds are of the best round, "
+    "latencies over all rounds.\n"
+    "'idle loop' is p99/p50 of a loop that takes the time as often but only waits, 'read loop' "
+    "of passes of the loop\n"
+    "that reads: what the machine and its memory add by themselves.\n"
+    "\n"
+    "--tune decodes with every number of threads, pinned to cores and not, for moments in turn, "
+    "and keeps the simplest\n"
+    "that is within 2% of the best in the user's cache folder, where 'tvl generate' finds it: "
+    "for "
+    "this CPU, backend,\n"
+    "and size of model. It keeps nothing where other programs take more than a fifth of a core "
+    "meanwhile, as a loop that\n"
+    "only looks at the clock tells, unless there is --force. --tune --forget drops what was "
+    "kept: "
+    "of models of this\n"
+    "one's size, or without --model all. 'tvl cache list' shows it.\n"
+    "\n"
+    "--startup measures the way to the first token, again and again from the start: with the "
+    "file in memory (warm), and\n"
+    "after the system was asked to drop it (cold), beside the time to read() it. Of lists it "
+    "takes the first.\n"
+    "\n"
+    "Examples:\n"
+    "  tvl bench\n"
+    "  tvl bench --startup -m stories15M.tvl --prompt 1\n"
+    "  tvl bench --tune -m stories15M.tvl\n"
+    "  tvl bench -m stories15M.tvl --threads 1,2,4 --prompt 16,200 --generate 50 --json "
+    "bench.json";
+
 }  // namespace
 
 void AddBench(CLI::App& app, Action* action) {
   auto options = std::make_shared<Options>();
   CLI::App* sub = app.add_subcommand("bench", "Measure how fast a model runs on this machine");
-  sub->footer(
-      "For each number of threads and each prompt, in rounds: the prompt, then new tokens one by "
-      "one, then a loop\n"
-      "that only reads the weights, from the same mapped bytes with the same threads. It has a "
-      "plain form and one that\n"
-      "prefetches, and the better one is the read bandwidth. Speeds are of the best round, "
-      "latencies over all rounds.\n"
-      "'idle loop' is p99/p50 of a loop that takes the time as often but only waits, 'read loop' "
-      "of passes of the loop\n"
-      "that reads: what the machine and its memory add by themselves.\n"
-      "\n"
-      "--tune decodes with every number of threads, pinned to cores and not, for moments in turn, "
-      "and keeps the simplest\n"
-      "that is within 2% of the best in the user's cache folder, where 'tvl generate' finds it: "
-      "for "
-      "this CPU, backend,\n"
-      "and size of model. It keeps nothing where other programs take more than a fifth of a core "
-      "meanwhile, as a loop that\n"
-      "only looks at the clock tells, unless there is --force. --tune --forget drops what was "
-      "kept: "
-      "of models of this\n"
-      "one's size, or without --model all. 'tvl cache list' shows it.\n"
-      "\n"
-      "--startup measures the way to the first token, again and again from the start: with the "
-      "file in memory (warm), and\n"
-      "after the system was asked to drop it (cold), beside the time to read() it. Of lists it "
-      "takes the first.\n"
-      "\n"
-      "Examples:\n"
-      "  tvl bench\n"
-      "  tvl bench --startup -m stories15M.tvl --prompt 1\n"
-      "  tvl bench --tune -m stories15M.tvl\n"
-      "  tvl bench -m stories15M.tvl --threads 1,2,4 --prompt 16,200 --generate 50 --json "
-      "bench.json");
+  sub->footer(kFooter);
   AddModel(*sub, &options->model);
   std::vector<const CLI::Option*> measured = {
       AddCounts(*sub, "-t,--threads", 1, kMaxThreads, &options->threads,

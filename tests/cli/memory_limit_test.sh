@@ -58,7 +58,7 @@ expect_code 0
 
 # From nearly nothing to enough: a text or a sentence. Below what the loader itself needs it is the system's to say.
 least=0
-for kilobytes in 12000 14000 16000 18000 20000 22000 24000 26000 30000 34000 40000 50000 60000 80000 100000 140000 200000 400000; do
+for kilobytes in 12000 14000 18000 22000 26000 30000 36000 44000 60000 100000 200000 400000; do
   limited $kilobytes $tvl --version
   [ "$code" = 0 ] || continue
   [ "$least" != 0 ] || least=$kilobytes
