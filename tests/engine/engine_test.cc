@@ -27,6 +27,7 @@
 #include "samplers/greedy.h"
 #include "samplers/standard_chain.h"
 #include "tests/engine/engine_fixture.h"
+#include "tests/engine/engine_shapes.h"
 #include "tests/support/test_model.h"
 
 namespace tvl {
@@ -34,7 +35,10 @@ namespace {
 
 using testing::Fixture;
 using ::testing::HasSubstr;
+using testing::kShapes;
+using testing::kTokens;
 using testing::Logits;
+using testing::Name;
 using testing::NewSession;
 using testing::PrefillRows;
 using testing::Row;
@@ -49,76 +53,6 @@ void ExpectFinite(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     for (const float logit : row) ASSERT_TRUE(std::isfinite(logit));
   }
-}
-
-// Heads of 6, 8 and 10: quads that are full and quads that are not; contexts off the panels' 16;
-// hidden sizes off the units' 32; more threads than units.
-const TestShape kShapes[] = {
-    {.dim = 36,
-     .hidden_dim = 50,
-     .n_heads = 6,
-     .n_kv_heads = 2,
-     .context_length = 83,
-     .tied = true},
-    {.dim = 64,
-     .hidden_dim = 172,
-     .n_heads = 8,
-     .n_kv_heads = 4,
-     .vocab_size = 512,
-     .context_length = 90,
-     .tied = false},
-    {.dim = 50,
-     .hidden_dim = 97,
-     .n_layers = 3,
-     .n_heads = 5,
-     .n_kv_heads = 5,
-     .context_length = 81,
-     .tied = false},
-    {.dim = 40,
-     .hidden_dim = 31,
-     .n_heads = 4,
-     .n_kv_heads = 1,
-     .head_dim = 12,
-     .rope_dims = 6,
-     .context_length = 80},
-    {.dim = 2,
-     .hidden_dim = 1,
-     .n_layers = 1,
-     .n_heads = 1,
-     .n_kv_heads = 1,
-     .vocab_size = 3,
-     .context_length = 80},
-    {.n_heads = 6,
-     .n_kv_heads = 2,
-     .context_length = 83,
-     .architecture = Architecture::kMistral,
-     .sliding_window = 21},
-    {.dim = 50,
-     .hidden_dim = 64,
-     .n_heads = 5,
-     .n_kv_heads = 1,
-     .context_length = 79,
-     .architecture = Architecture::kQwen2},
-    {.dim = 40,
-     .hidden_dim = 33,
-     .n_heads = 4,
-     .n_kv_heads = 2,
-     .head_dim = 14,
-     .rope_dims = 10,
-     .context_length = 80,
-     .architecture = Architecture::kQwen3},
-    {.dim = 44,
-     .hidden_dim = 70,
-     .n_heads = 4,
-     .n_kv_heads = 2,
-     .context_length = 80,
-     .architecture = Architecture::kLlamaBias},
-};
-constexpr size_t kTokens = 77;
-
-std::string Name(const TestShape& s) {
-  return absl::StrCat(ArchitectureName(s.architecture), ", dim ", s.dim, ", hidden ", s.hidden_dim,
-                      ", ", s.n_heads, " heads");
 }
 
 // However the weights come into memory: the same bits.
@@ -208,6 +142,9 @@ std::vector<Row> ExpectThreadsChangeNoBit(const Fixture& fixture, std::span<cons
     const std::vector<Row> rows = PrefillRows(session, tokens);
     if (expected.empty()) expected = rows;
     EXPECT_EQ(rows, expected);
+    TestSession last = NewSession(*engine, {.prefill_chunk = 19});
+    EXPECT_EQ(last.Prefill(tokens), absl::OkStatus());
+    EXPECT_EQ(Logits(last), expected.back());
     for (size_t i = 0; i < stepped.size(); ++i) EXPECT_EQ(stepped[i], expected[i]);
   }
   return expected;
