@@ -86,6 +86,14 @@ void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
           static_cast<double>(engine.reader().BytesPerToken()) * stats.decode_rate() / 1e9));
 }
 
+// Says what --huge-pages has done.
+void NoteCopy(const WeightMemory& memory) {
+  if (memory.copied_bytes() == 0) return;
+  PrintNote(absl::StrCat("tvl: copied the model's ", FormatBytes(memory.copied_bytes()),
+                         " into memory, ", FormatBytes(memory.huge_page_bytes()),
+                         " of it in huge pages\n"));
+}
+
 // The file that --session names, which this run holds until it has written it.
 struct SessionPlace {
   std::optional<FileLock> lock;
@@ -162,53 +170,40 @@ void NoteEnd(const Options& options, StopReason stop, const GenerationStats& sta
   }
 }
 
-absl::Status Run(const Options& options) {
-  std::string prompt = options.prompt;
-  if (prompt == "-" || !options.file.empty()) {
-    absl::StatusOr<std::string> input = ReadPrompt(prompt == "-" ? "-" : options.file);
-    if (!input.ok()) return input.status();
-    prompt = *std::move(input);
+// Where the trace goes, if there is to be one: before it is too late to say that it cannot be
+// written.
+absl::StatusOr<std::optional<OutputFile>> CreateTrace(const Options& options) {
+  if (options.trace.empty()) return std::nullopt;
+  if (!options.run.model.empty() && SameFile(options.trace, options.run.model)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.trace, ": the trace would replace the model"));
   }
-  // Before it is too late to say that it cannot be written.
-  std::optional<OutputFile> trace_file;
-  if (!options.trace.empty()) {
-    if (!options.run.model.empty() && SameFile(options.trace, options.run.model)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.trace, ": the trace would replace the model"));
-    }
-    if (options.trace == options.session || SameFile(options.trace, options.session)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.trace, ": the trace would replace the session"));
-    }
-    absl::StatusOr<OutputFile> file =
-        OutputFile::Create(options.trace, FileKind::kTrace, options.force);
-    if (!file.ok()) return file.status();
-    trace_file.emplace(*std::move(file));
+  if (options.trace == options.session || SameFile(options.trace, options.session)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.trace, ": the trace would replace the session"));
   }
-  absl::StatusOr<SessionPlace> place = FindSession(options);
-  if (!place.ok()) return place.status();
-  std::optional<SessionFile>& saved = place->saved;
-  const Stopwatch loading;
-  std::string why;
-  auto engine = OpenTunedModel(options.run, options.trace.empty() ? 0 : kTraceEvents, &why);
-  if (!engine.ok()) return engine.status();
-  if (const uint64_t copied = (*engine)->memory().copied_bytes(); copied > 0) {
-    PrintNote(absl::StrCat("tvl: copied the model's ", FormatBytes(copied), " into memory, ",
-                           FormatBytes((*engine)->memory().huge_page_bytes()),
-                           " of it in huge pages\n"));
-  }
-  absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
-  if (!tokenizer.ok()) return tokenizer.status();
-  if (absl::Status s = CheckContext(options.run.context, (*engine)->reader()); !s.ok()) return s;
-  SessionOptions session_options = options.run.session();
-  if (saved && !options.kv_type_given) session_options.kv_type = saved->kv_type();
-  auto session = (*engine)->NewSession(session_options);
-  if (!session.ok()) return session.status();
-  const double load_seconds = loading.seconds();
+  absl::StatusOr<OutputFile> file =
+      OutputFile::Create(options.trace, FileKind::kTrace, options.force);
+  if (!file.ok()) return file.status();
+  return std::optional<OutputFile>(*std::move(file));
+}
 
-  const uint64_t steps_before = saved ? saved->info().steps : 0;
+absl::Status KeepTrace(const Trace& trace, OutputFile* file) {
+  const auto append = [&](std::string_view text) { return file->Append(text); };
+  if (absl::Status s = WriteTrace(trace, append); !s.ok()) return s;
+  return file->Commit();
+}
+
+using Session = Engine<SelectedKernel>::SessionType;
+
+// The tokens that are to be run before the model writes: of the prompt, and of the session that
+// `saved` holds, which goes on.
+absl::StatusOr<std::vector<TokenId>> TokensToRun(const Options& options,
+                                                 const std::optional<SessionFile>& saved,
+                                                 const Tokenizer& tokenizer,
+                                                 const std::string& prompt, Session* session) {
   absl::StatusOr<std::vector<TokenId>> tokens =
-      saved ? Resume(*saved, *tokenizer, prompt, &*session) : EncodePrompt(*tokenizer, prompt);
+      saved ? Resume(*saved, tokenizer, prompt, session) : EncodePrompt(tokenizer, prompt);
   if (!tokens.ok()) return tokens.status();
   const size_t resumed = session->position();
   const size_t trained = session->config().context_length;
@@ -219,19 +214,58 @@ absl::Status Run(const Options& options) {
         session->context() < trained ? "; use a larger --context" : "; begin another session"));
   }
   if (absl::Status s = CheckFits(tokens->size(), session->context(), trained); !s.ok()) return s;
+  return tokens;
+}
 
-  const InterruptGuard guard;
-  ShownText shown(isatty(STDOUT_FILENO) != 0);
-  if (absl::Status s = shown.Push(prompt, Print); !s.ok()) return s;
-  const auto sink = [&shown](std::string_view text) {
-    absl::Status status = shown.Push(text, Print);
+// Writes what the model makes of the tokens to standard output.
+absl::StatusOr<StopReason> WriteText(const Options& options, const Tokenizer& tokenizer,
+                                     uint64_t steps_before, Trace* trace, Session* session,
+                                     std::vector<TokenId>* tokens, ShownText* shown,
+                                     GenerationStats* stats) {
+  const auto sink = [shown](std::string_view text) {
+    absl::Status status = shown->Push(text, Print);
     return status.ok() ? InterruptGuard::status() : status;
   };
   StandardChain sampler = MakeStandardChain(options.sampling);
+  return Generate(*session, tokenizer, *tokens, options.max_tokens, sampler, sink, stats,
+                  trace == nullptr ? nullptr : &trace->ring(0), steps_before);
+}
+
+absl::Status Run(const Options& options) {
+  std::string prompt = options.prompt;
+  if (prompt == "-" || !options.file.empty()) {
+    absl::StatusOr<std::string> input = ReadPrompt(prompt == "-" ? "-" : options.file);
+    if (!input.ok()) return input.status();
+    prompt = *std::move(input);
+  }
+  absl::StatusOr<std::optional<OutputFile>> trace_file = CreateTrace(options);
+  if (!trace_file.ok()) return trace_file.status();
+  absl::StatusOr<SessionPlace> place = FindSession(options);
+  if (!place.ok()) return place.status();
+  std::optional<SessionFile>& saved = place->saved;
+  const Stopwatch loading;
+  std::string why;
+  auto engine = OpenTunedModel(options.run, options.trace.empty() ? 0 : kTraceEvents, &why);
+  if (!engine.ok()) return engine.status();
+  NoteCopy((*engine)->memory());
+  absl::StatusOr<Tokenizer> tokenizer = OpenTokenizer((*engine)->reader());
+  if (!tokenizer.ok()) return tokenizer.status();
+  if (absl::Status s = CheckContext(options.run.context, (*engine)->reader()); !s.ok()) return s;
+  SessionOptions session_options = options.run.session();
+  if (saved && !options.kv_type_given) session_options.kv_type = saved->kv_type();
+  absl::StatusOr<Session> session = (*engine)->NewSession(session_options);
+  if (!session.ok()) return session.status();
+  const double load_seconds = loading.seconds();
+
+  const uint64_t steps_before = saved ? saved->info().steps : 0;
+  auto tokens = TokensToRun(options, saved, *tokenizer, prompt, &*session);
+  if (!tokens.ok()) return tokens.status();
+  const InterruptGuard guard;
+  ShownText shown(isatty(STDOUT_FILENO) != 0);
+  if (absl::Status s = shown.Push(prompt, Print); !s.ok()) return s;
   GenerationStats stats;
-  Trace* trace = (*engine)->trace();
-  const auto stop = Generate(*session, *tokenizer, *tokens, options.max_tokens, sampler, sink,
-                             &stats, trace == nullptr ? nullptr : &trace->ring(0), steps_before);
+  const auto stop = WriteText(options, *tokenizer, steps_before, (*engine)->trace(), &*session,
+                              &*tokens, &shown, &stats);
   // Kept whatever ended the text, a full disk behind standard output, say; but what has led to no
   // numbers is no session to go on with.
   if (!options.session.empty() && !stats.not_finite) {
@@ -245,10 +279,8 @@ absl::Status Run(const Options& options) {
   if (absl::Status s = Print("\n"); !s.ok()) return s;
   if (stats.not_finite) return WithCause(stop.status(), (*engine)->reader());
   if (stop.ok()) NoteEnd(options, *stop, stats, steps_before, session->context());
-  if (trace_file) {
-    const auto append = [&](std::string_view text) { return trace_file->Append(text); };
-    if (absl::Status s = WriteTrace(*trace, append); !s.ok()) return s;
-    if (absl::Status s = trace_file->Commit(); !s.ok()) return s;
+  if (*trace_file) {
+    if (absl::Status s = KeepTrace(*(*engine)->trace(), &**trace_file); !s.ok()) return s;
   }
   if (options.stats) PrintStats(**engine, why, options.sampling, load_seconds, stats);
   return stop.status();
