@@ -41,6 +41,8 @@ class Conversion {
   // Of the model; of several parts all.
   const std::vector<std::string>& paths() const { return paths_; }
   uint64_t source_bytes() const;
+  // What of the source is left out or read in one of several ways, in sentences.
+  const std::vector<std::string>& notes() const { return model_.notes; }
   const ModelConfig& config() const { return model_.config; }
   // "q4; 4.5 bits per weight", of what Write would write.
   std::string TypesText() const;

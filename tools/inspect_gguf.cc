@@ -222,6 +222,12 @@ std::string Reason(const std::string& path, const absl::Status& status) {
 }
 
 // What a .tvl file of it would be like.
+// What of the file is left out or read in one of several ways.
+void AddNotes(const std::vector<std::string>& notes, GgufInspection* out) {
+  for (const std::string& note : notes) Row(&out->text, "note", Printable(note));
+  out->json["notes"] = notes;
+}
+
 void AddModel(const std::string& path, const absl::StatusOr<Conversion>& model,
               GgufInspection* out) {
   absl::StrAppend(&out->text, "\nAs tvl runs it\n");
@@ -240,6 +246,7 @@ void AddModel(const std::string& path, const absl::StatusOr<Conversion>& model,
   Row(&out->text, "KV cache",
       absl::StrCat(FormatBytes(cache), " in ", KvTypeName(kv_type),
                    " for the full context, taken as it fills"));
+  AddNotes(model->notes(), out);
   out->json["config"] = ConfigJson(model->config());
   out->json["weights"] = model->TypesText();
   out->json["kv_cache_bytes"] = cache;
@@ -254,9 +261,10 @@ void AddTokenizer(const std::string& path, const GgufMetadata& metadata, GgufIns
     return;
   }
   const auto pieces = metadata.Strings("tokenizer.ggml.tokens");
-  const auto tokenizer = pieces.ok()
-                             ? ImportGgufTokenizer(metadata, static_cast<uint32_t>(pieces->size()))
-                             : pieces.status();
+  std::vector<std::string> notes;
+  const auto tokenizer =
+      pieces.ok() ? ImportGgufTokenizer(metadata, static_cast<uint32_t>(pieces->size()), &notes)
+                  : pieces.status();
   if (!tokenizer.ok()) {
     const std::string why = Reason(path, tokenizer.status());
     Row(&out->text, "kind", absl::StrCat("one that tvl cannot use: ", why));
@@ -269,6 +277,8 @@ void AddTokenizer(const std::string& path, const GgufMetadata& metadata, GgufIns
   Row(&out->text, "begins with",
       tokenizer->bos_id >= 0 ? absl::StrCat("token ", tokenizer->bos_id) : "nothing");
   Row(&out->text, "ends at", ends.empty() ? "no token" : absl::StrCat("token ", ends));
+  // A model that can be run has told them with its own.
+  if (!out->json["runs"].get<bool>()) AddNotes(notes, out);
   json = {{"kind", KindName(tokenizer->kind)},
           {"pieces", pieces->size()},
           {"bos", tokenizer->bos_id},
