@@ -104,13 +104,14 @@ class Llama {
     void RunLastLayerOfChunk(Logits logits) {
       const size_t layer = c().n_layers - 1, last = tokens.size() - 1;
       AppendLayer(layer, llama.model_.layer(layer));
-      if (logits == Logits::kNone) return;
+      if (logits == Logits::kNone) return Classify(logits);
       worker.Sync();
       if (worker.index() == 0) {
         for (const Lane* lane : {&s.x, &s.cos, &s.sin})
           std::memcpy(lane->Row(0), lane->Row(last), lane->stride * sizeof(float));
       }
       worker.Sync();
+      if (worker.trace() != nullptr) worker.trace()->SetPosition(position + last);
       Pass alone = {llama, tokens.last(1), position + last, cache, s, worker};
       alone.RunLayer(layer, /*appended=*/true);
       alone.Classify(logits);

@@ -96,7 +96,9 @@ class LayerReader {
   // Biases that are not zero make another architecture of the model, where there is one.
   void ChooseArchitecture(const GgufArchitecture& architecture) {
     ModelConfig& c = model_.config;
-    if (architecture.with_biases == architecture.architecture || c.sliding_window != 0) return;
+    if (architecture.with_biases == architecture.architecture) return;
+    // Biases beside a window are not known; one that no text reaches is none.
+    if (c.sliding_window != 0 && c.sliding_window < c.context_length) return;
     for (uint32_t i = 0; i < c.n_layers; ++i) {
       const std::string at = absl::StrCat("blk.", i, ".");
       GgufTensorTaker look(file_, &model_);
@@ -104,6 +106,7 @@ class LayerReader {
       // One of another shape is found again when it is taken.
       if (!any && look.status().ok()) continue;
       c.architecture = architecture.with_biases;
+      c.sliding_window = 0;
       return;
     }
   }
@@ -114,7 +117,6 @@ class LayerReader {
     const LayerNames names = NamesOf(take_, file_, c, i);
     LayerSource layer;
     layer.attention_norm = take_.Vector(at + "attn_norm.weight", c.dim);
-    if (c.traits().qkv_bias) AddBiases(names, at, &layer);
     if (c.traits().qk_norm) {
       layer.q_norm = take_.Vector(at + "attn_q_norm.weight", c.head_dim);
       layer.k_norm = take_.Vector(at + "attn_k_norm.weight", c.head_dim);
@@ -127,6 +129,8 @@ class LayerReader {
     layer.w1 = take_.Matrix(With(names.gate, ".weight"), c.dim);
     layer.w2 = take_.Matrix(With(names.down, ".weight"), c.hidden_dim);
     layer.w3 = take_.Matrix(With(names.up, ".weight"), c.dim);
+    // Last: what a file lacks is made, and by now the matrices have shown that the sizes are true.
+    if (c.traits().qkv_bias) AddBiases(names, at, &layer);
     return layer;
   }
 
@@ -167,7 +171,8 @@ absl::StatusOr<ModelSource> ImportGguf(const GgufFile& file) {
   model.embedding = take.Matrix({"token_embd.weight", c.vocab_size}, c.dim);
   LayerReader layers(file, read->architecture->interleaved_rope, &take, &model);
   layers.ChooseArchitecture(*read->architecture);
-  for (uint32_t i = 0; i < c.n_layers; ++i) model.layers.push_back(layers.Read(i));
+  for (uint32_t i = 0; i < c.n_layers && take.status().ok(); ++i)
+    model.layers.push_back(layers.Read(i));
   model.final_norm = take.Vector("output_norm.weight", c.dim);
   if (!c.tied_classifier) model.classifier = take.Matrix({"output.weight", c.vocab_size}, c.dim);
   if (absl::Status s = take.Finish(); !s.ok()) return s;

@@ -51,7 +51,7 @@ constexpr std::string_view kKnownKeys[] = {
 // key's absence, and what it computes with the value then.
 struct NeutralKey {
   std::string_view key;
-  std::initializer_list<float> neutral;
+  std::initializer_list<double> neutral;
   const char* meaning;
 };
 const NeutralKey kNeutralKeys[] = {
@@ -103,7 +103,7 @@ constexpr std::string_view kExpertKeys[] = {
 // the fallback, changes nothing.
 struct WindowedKey {
   std::string_view key, same_as;
-  float fallback;
+  double fallback;
 };
 constexpr WindowedKey kWindowedKeys[] = {
     {"attention.key_length_swa", "attention.key_length", 0},
@@ -112,22 +112,18 @@ constexpr WindowedKey kWindowedKeys[] = {
     {"rope.freq_base_swa", "rope.freq_base", 10000},
 };
 
-std::optional<float> Scalar(const GgufMetadata& metadata, std::string_view key) {
+// Also of what has the same number for every layer.
+std::optional<double> Number(const GgufMetadata& metadata, std::string_view key) {
   const GgufValue* value = metadata.Find(key);
-  if (value == nullptr) return std::nullopt;
-  const std::optional<std::vector<double>> numbers = GgufNumbers(*value);
-  if (!numbers || value->type == GgufValueType::kArray) return std::nullopt;
-  return static_cast<float>(numbers->front());
+  return value == nullptr ? std::nullopt : GgufNumber(*value);
 }
 
 // Whether the value is, or all elements of it are, one of `neutral`. Empty arrays and texts are.
-bool IsNeutral(const GgufValue& value, std::initializer_list<float> neutral) {
+bool IsNeutral(const GgufValue& value, std::initializer_list<double> neutral) {
   if (value.type == GgufValueType::kString) return value.bytes.empty();
   if (value.type == GgufValueType::kArray && value.count == 0) return true;
-  const std::optional<std::vector<double>> numbers = GgufNumbers(value);
-  return numbers && std::ranges::all_of(*numbers, [&](double number) {
-           return std::ranges::find(neutral, static_cast<float>(number)) != neutral.end();
-         });
+  return AllGgufNumbers(
+      value, [&](double number) { return std::ranges::find(neutral, number) != neutral.end(); });
 }
 
 absl::Status ChangesTheModel(std::string_view key, const absl::AlphaNum& expected,
@@ -145,7 +141,7 @@ class KeyChecker {
       : metadata_(metadata),
         prefix_(prefix),
         may_have_window_(may_have_window),
-        has_window_(Number("attention.sliding_window").value_or(0) != 0),
+        has_window_(may_have_window && NumberOf("attention.sliding_window").value_or(0) != 0),
         notes_(*notes) {}
 
   absl::Status Check(std::string_view key, const GgufValue& value) {
@@ -172,16 +168,16 @@ class KeyChecker {
   static bool Contains(const Keys& keys, std::string_view key) {
     return std::ranges::find(keys, key) != std::end(keys);
   }
-  std::optional<float> Number(std::string_view rest) const {
-    return Scalar(metadata_, absl::StrCat(prefix_, std::string(rest)));
+  std::optional<double> NumberOf(std::string_view rest) const {
+    return Number(metadata_, absl::StrCat(prefix_, std::string(rest)));
   }
 
   // Of the architectures whose publishers have windows the importer reads it. A window that no text
   // of the trained length reaches hides nothing.
   absl::Status CheckWindow(std::string_view key, const GgufValue& value) {
     if (may_have_window_ || IsNeutral(value, {0})) return absl::OkStatus();
-    const std::optional<float> window = Scalar(metadata_, key);
-    const std::optional<float> context = Number("context_length");
+    const std::optional<double> window = Number(metadata_, key);
+    const std::optional<double> context = NumberOf("context_length");
     if (!window || !context || *window < *context)
       return ChangesTheModel(key, "0, context_length or more",
                              "a sliding window in this architecture", value);
@@ -200,27 +196,27 @@ class KeyChecker {
   absl::Status CheckWindowed(std::string_view key, const GgufValue& value,
                              const WindowedKey& rule) const {
     if (!has_window_) return absl::OkStatus();
-    const float plain = Number(rule.same_as).value_or(rule.fallback);
+    const double plain = NumberOf(rule.same_as).value_or(rule.fallback);
     if (IsNeutral(value, {plain, 0})) return absl::OkStatus();
     return ChangesTheModel(key, plain, "layers that differ", value);
   }
 
   absl::Status CheckAttentionScale(std::string_view key, const GgufValue& value) const {
-    const std::optional<float> heads = Number("attention.head_count");
-    const std::optional<float> dim = Number("embedding_length");
-    std::optional<float> head_dim = Number("attention.key_length");
-    if (!head_dim && heads && dim) head_dim = *dim / *heads;
+    const std::optional<double> heads = NumberOf("attention.head_count");
+    const std::optional<double> dim = NumberOf("embedding_length");
+    std::optional<double> head_dim = NumberOf("attention.key_length");
+    if (!head_dim && heads && *heads > 0 && dim) head_dim = *dim / *heads;
     // Converters compute it in double or in single precision.
-    const float usual = head_dim ? 1 / std::sqrt(*head_dim) : 0;
-    const std::optional<float> scale = Scalar(metadata_, key);
-    if (scale && (*scale == 0 || std::fabs(*scale - usual) <= 1e-6f * usual))
+    const double usual = head_dim && *head_dim > 0 ? 1 / std::sqrt(*head_dim) : 0;
+    const std::optional<double> scale = Number(metadata_, key);
+    if (scale && (*scale == 0 || std::fabs(*scale - usual) <= 1e-6 * usual))
       return absl::OkStatus();
     return ChangesTheModel(key, usual, "an attention scale of its own", value);
   }
 
   absl::Status CheckSame(std::string_view key, const GgufValue& value,
                          std::string_view other) const {
-    const float same = Number(other).value_or(0);
+    const double same = NumberOf(other).value_or(0);
     if (IsNeutral(value, {same, 0})) return absl::OkStatus();
     return ChangesTheModel(key, same, "outputs of another size", value);
   }

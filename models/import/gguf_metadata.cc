@@ -112,21 +112,31 @@ std::string GgufValueText(const GgufValue& value) {
   }
 }
 
-std::optional<std::vector<double>> GgufNumbers(const GgufValue& value) {
+bool AllGgufNumbers(const GgufValue& value, const std::function<bool(double)>& holds) {
   const bool array = value.type == kArray;
   const GgufValueType type = array ? value.element_type : value.type;
   const size_t bytes = GgufScalarBytes(type);
-  if (bytes == 0) return std::nullopt;
-  std::vector<double> numbers;
-  for (uint64_t i = 0; i < (array ? value.count : 1); ++i) {
+  if (bytes == 0) return false;
+  const uint64_t count = array ? value.count : 1;
+  for (uint64_t i = 0; i < count; ++i) {
     const std::byte* at = value.bytes.data() + i * bytes;
-    numbers.push_back(type == kF32    ? static_cast<double>(Load<float>(at))
-                      : type == kF64  ? Load<double>(at)
-                      : type == kBool ? Load<uint8_t>(at)
-                      : type == kU64  ? static_cast<double>(Load<uint64_t>(at))
-                                      : static_cast<double>(LoadInteger(type, at)));
+    const double number = type == kF32    ? static_cast<double>(Load<float>(at))
+                          : type == kF64  ? Load<double>(at)
+                          : type == kBool ? Load<uint8_t>(at)
+                          : type == kU64  ? static_cast<double>(Load<uint64_t>(at))
+                                          : static_cast<double>(LoadInteger(type, at));
+    if (!holds(number)) return false;
   }
-  return numbers;
+  return true;
+}
+
+std::optional<double> GgufNumber(const GgufValue& value) {
+  std::optional<double> first;
+  const auto is_first = [&](double number) {
+    if (!first) first = number;
+    return *first == number;
+  };
+  return AllGgufNumbers(value, is_first) ? first : std::nullopt;
 }
 
 std::string_view GgufStringOf(const GgufValue& value) {

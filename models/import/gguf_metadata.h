@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -52,8 +53,11 @@ struct GgufValue {
 
 // For errors: "the text 'llama'", "u32 7", "an array of 3 f32".
 std::string GgufValueText(const GgufValue& value);
-// A number or a bool, or all of an array of these; nothing for texts and arrays of other things.
-std::optional<std::vector<double>> GgufNumbers(const GgufValue& value);
+// Whether the value is a number or a bool, or an array of these, and `holds` is true of all of
+// them; of an empty array it is.
+bool AllGgufNumbers(const GgufValue& value, const std::function<bool(double)>& holds);
+// The number, or the one that all elements of an array are; nothing for anything else.
+std::optional<double> GgufNumber(const GgufValue& value);
 // The characters of a text; none of anything else.
 std::string_view GgufStringOf(const GgufValue& value);
 // "metadata key KEY: expected PARTS"

@@ -42,6 +42,10 @@ absl::StatusOr<double> PositiveOr(const GgufMetadata& metadata, const std::strin
   return ExpectedAt(key, "a number from 1e-06 to 1e+12", *value);
 }
 
+// YaRN, section 3.3. A factor up to 1 stretches nothing, and the authors leave the magnitude as it
+// is.
+double YarnMagnitude(double factor) { return factor > 1 ? 1 + 0.1 * CanonicalLog(factor) : 1; }
+
 // 0 is "none", as llama.cpp has it.
 absl::StatusOr<double> FactorOr(const GgufMetadata& metadata, const std::string& key,
                                 double fallback) {
@@ -103,11 +107,16 @@ absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::str
   if (!ext.ok()) return ext.status();
   if (*ext > 1) return ExpectedAt(extrapolation, "a number up to 1", *ext);
   scaling.extrapolation = *ext < 0 ? 1 : *ext;
+  // Converters write two things under this key: what the magnitude is multiplied by (attn_factor of
+  // YaRN's authors), and the whole magnitude (attention_factor of Hugging Face). The latter is
+  // nearly always what it would be without the key, and is taken for that then.
+  if (scaling.factor > 1 &&
+      std::fabs(scaling.yarn_attention_factor - YarnMagnitude(*factor)) <= 1e-4)
+    scaling.yarn_attention_factor = 1;
   const std::string original = at + "original_context_length";
   const absl::StatusOr<uint32_t> context = metadata.U32Or(original, config.context_length);
   if (!context.ok()) return context.status();
-  if (*context < 1) return ExpectedAt(original, "1 or more", *context);
-  scaling.original_context = *context;
+  scaling.original_context = *context == 0 ? config.context_length : *context;
   return scaling;
 }
 
@@ -192,11 +201,7 @@ absl::Status ReadGgufRope(const GgufFile& file, const std::string& prefix, Model
   }
   // Sines and cosines grow by this, so the turned queries and keys do, and scores by its square.
   double growth = scaling->attention_factor;
-  // A factor up to 1 stretches nothing, and YaRN's authors leave the magnitude as it is then.
-  if (yarn) {
-    growth *= scaling->yarn_attention_factor;
-    if (slower > 1) growth *= 1 + 0.1 * CanonicalLog(slower);
-  }
+  if (yarn) growth *= scaling->yarn_attention_factor * YarnMagnitude(slower);
   if (growth == 1) return absl::OkStatus();
   if (dims != config->head_dim) {
     return ExpectedAt(absl::StrCat(prefix, "rope.dimension_count"),

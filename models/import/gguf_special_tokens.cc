@@ -112,12 +112,13 @@ constexpr std::string_view kOpeners[] = {"<|im_start|>",
                                          "<|turn>"};
 
 constexpr char kTypes[] = "tokenizer.ggml.token_type";
+constexpr size_t kMostRetypedNotes = 16;
 
 class SpecialTokenReader {
  public:
   SpecialTokenReader(const GgufMetadata& metadata, TokenizerData* data,
                      std::vector<std::string>* notes)
-      : metadata_(metadata), data_(*data), notes_(notes) {
+      : metadata_(metadata), data_(*data), notes_(notes), is_end_(data->pieces.size()) {
     fim_.fill(-1);
   }
 
@@ -128,6 +129,8 @@ class SpecialTokenReader {
     for (const Role role : {kPad, kRepository, kSeparator}) AddEnd(fim_[role]);
     ExceptEnds();
     MakeOpenersControl();
+    if (retyped_ > kMostRetypedNotes)
+      Note(kTypes, retyped_ - kMostRetypedNotes, " more were taken for control tokens likewise");
     return absl::OkStatus();
   }
 
@@ -208,7 +211,7 @@ class SpecialTokenReader {
 
   void MakeControl(TokenId id) {
     if (IsControlToken(id)) return;
-    if (metadata_.Has(kTypes)) {
+    if (metadata_.Has(kTypes) && ++retyped_ <= kMostRetypedNotes) {
       Note(kTypes, "token ", id, ", ", Quoted(data_.pieces[static_cast<size_t>(id)]),
            ", is of type ", static_cast<int>(TypeOf(id)),
            "; by its text it was taken for a control token");
@@ -236,8 +239,9 @@ class SpecialTokenReader {
   }
 
   void AddEnd(TokenId id) {
-    if (id >= 0 && std::ranges::find(data_.end_tokens, id) == data_.end_tokens.end())
-      data_.end_tokens.push_back(id);
+    if (id < 0 || is_end_[static_cast<size_t>(id)]) return;
+    is_end_[static_cast<size_t>(id)] = true;
+    data_.end_tokens.push_back(id);
   }
 
   bool HasEnd(std::string_view text) const {
@@ -259,11 +263,14 @@ class SpecialTokenReader {
   }
 
   void MakeOpenersControl() {
+    std::vector<std::string_view> spelt;
+    for (const std::string_view opener : kOpeners) {
+      if (data_.chat_template.find(opener) != std::string::npos) spelt.push_back(opener);
+    }
     for (TokenId id = 0; id < VocabSize(); ++id) {
       if (TypeOf(id) != PieceType::kNormal) continue;
-      const std::string& text = data_.pieces[static_cast<size_t>(id)];
-      if (std::ranges::find(kOpeners, text) == std::end(kOpeners)) continue;
-      if (data_.chat_template.find(text) != std::string::npos) MakeControl(id);
+      const std::string_view text = data_.pieces[static_cast<size_t>(id)];
+      if (std::ranges::find(spelt, text) != spelt.end()) MakeControl(id);
     }
   }
 
@@ -271,6 +278,8 @@ class SpecialTokenReader {
   TokenizerData& data_;
   std::vector<std::string>* notes_;
   std::array<TokenId, kRoles> fim_;
+  std::vector<bool> is_end_;  // by id: a vocabulary may have an end many times over
+  size_t retyped_ = 0;
 };
 
 }  // namespace

@@ -19,8 +19,8 @@ namespace tvl {
 // as it is spelt. So are user-defined tokens; one that is spelt with U+2581 is none, but what
 // merges make, as it is to SentencePiece and llama.cpp.
 //
-// Of models named Phi-3 (general.name) special tokens but <unk>, <s> and <|endoftext|> take the white
-// space behind them along, as their publisher's tokenizer and llama.cpp have it. The key
+// Of models named Phi-3 (general.name) special tokens but <unk>, <s> and <|endoftext|> take the
+// white space behind them along, as their publisher's tokenizer and llama.cpp have it. The key
 // suppress_tokens is left out, with a note.
 //
 // What absence means, as in llama.cpp: no scores, all pieces are equal; no types, or type 0, tokens

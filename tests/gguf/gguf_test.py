@@ -278,6 +278,21 @@ class GgufTest(unittest.TestCase):
         self.expect_exact(gguf, shape, model, rope_dims=16)
         self.assertEqual(model.tensors["rope.inv_freq"].cols, 8)
 
+    def test_biases_where_rope_turns_a_part_of_the_head(self):
+        shape = make_gguf.Shape(dim=64, hidden=64, heads=2, layers=1, tied=True, biases=(*make_gguf.QKV, "ffn_down"))
+        gguf = make_gguf.llama(["F32"], shape)
+        gguf.metadata["llama.rope.dimension_count"] = (4, 16)
+        model, _ = convert(gguf)
+        bias = lambda name: list(gguf.tensor("blk.0.%s.bias" % name).weights)
+        turned = lambda name: [b for (b,) in half_split([[b] for b in bias(name)], 2, shape.head_dim, 16)]
+        vector = lambda name: list(model.tensors["layers.0." + name].matrices[0][0])
+        self.assertEqual(vector("bq"), turned("attn_q"))
+        self.assertEqual(vector("bk"), turned("attn_k"))
+        self.assertNotEqual(vector("bq"), bias("attn_q"))
+        self.assertEqual(vector("bv"), bias("attn_v"))
+        self.assertEqual(vector("b2"), bias("ffn_down"))
+        self.assertEqual(vector("bo") + vector("b1") + vector("b3"), [0.0] * 192)
+
     def test_tokenizer(self):
         gguf = make_gguf.llama(["Q8_0"], make_gguf.Shape(dim=64, hidden=64, heads=2, layers=1))
         gguf.metadata["tokenizer.chat_template"] = (make_gguf.STRING, "{{ messages }}")

@@ -4,6 +4,7 @@ the same .tvl file, byte for byte; files that say something else are converted w
 
 import copy
 import functools
+import math
 import os
 import struct
 import subprocess
@@ -165,8 +166,12 @@ class Variants(unittest.TestCase):
         for gguf in (with_tensor(model(architecture="qwen3"), "blk.0.attn_q.bias", ones),
                      with_tensor(model(architecture="qwen2"), "blk.0.attn_output.bias", ones),
                      with_tensor(model(window=24), "blk.0.attn_q.bias", ones),
+                     with_tensor(model(window=63), "blk.0.attn_q.bias", ones),
                      with_tensor(model(), "blk.0.attn_norm.bias", ones)):  # fmt: skip
             self.expect_refused(gguf, ".bias: expected only tensors that the architecture is known to have", "a bias")
+        # A window that no text reaches is none.
+        far, plain = (with_tensor(model(window=window), "blk.0.attn_q.bias", ones) for window in (64, None))
+        self.expect_same(far, plain, "attention sees the last 64 positions")
         self.expect_refused(with_tensor(model(), "blk.0.attn_q.bias", ones[:32]), "blk.0.attn_q.bias: expected 64 numbers", "found 32")
 
     # --- Shapes ------------------------------------------------------------------------------------------------------
@@ -222,6 +227,7 @@ class Variants(unittest.TestCase):
             with self.subTest(scaling_type, factor=factor):
                 self.expect_same(model(scaling_type=scaling_type, scaling={"factor": factor}), plain)
         self.expect_same(with_keys(plain, {"llama.rope.scale_linear": (F32, 0.0)}), plain)
+        self.expect_same(model(scaling={"original_context_length": 0}), plain)
 
     def test_yarn_keys_at_their_usual_values(self):
         plain = model(scaling_type="yarn", scaling=YARN)
@@ -241,6 +247,11 @@ class Variants(unittest.TestCase):
         # Both multiply sines and cosines.
         by_yarn, by_all = (model(scaling_type="yarn", scaling={key: 1.25, **YARN}) for key in ("yarn_attn_factor", "attn_factor"))
         self.assertTrue(self.convert(by_yarn)[0] == self.convert(by_all)[0])
+        # Hugging Face's attention_factor, which converters write under the same key, is the whole magnitude.
+        for factor in (2.0, 4.0):
+            usual = {**YARN, "factor": factor}
+            whole = {"yarn_attn_factor": 1 + 0.1 * math.log(factor), **usual}
+            self.expect_same(model(scaling_type="yarn", scaling=whole), model(scaling_type="yarn", scaling=usual))
         # Without YaRN they say nothing.
         for key in ("yarn_attn_factor", "yarn_ext_factor", "yarn_beta_fast"):
             self.expect_same(model(scaling={key: 0.75}), model())
@@ -299,6 +310,8 @@ class Variants(unittest.TestCase):
         "hidden_activation": (STRING, "gelu"),
         "logit_scale": (F32, float("nan")),
         "nextn_predict_layers": (U32, 1),
+        "attention.value_scale": (F64, 1.000000001),
+        "attention.output_scale": (F64, 1e300),
         "pooling_type": (U32, 1),
         "residual_scale": (F32, 0.22),
         "rope.dimension_sections": (ARRAY, (I32, [16, 24, 24, 0])),
@@ -320,6 +333,11 @@ class Variants(unittest.TestCase):
                         self.assertTrue(tvl == expected, said)
                         self.assertNotIn("note:", said)
 
+    def test_attention_scale_of_heads_by_layers(self):
+        heads = {"llama.attention.head_count": (ARRAY, (U32, [4, 4])), "llama.attention.key_length": (ARRAY, (U32, [16, 16]))}
+        self.expect_same(with_keys(model(), {**heads, "llama.attention.scale": (F32, 0.25)}), model())
+        self.expect_refused(with_keys(model(), {**heads, "llama.attention.scale": (F32, 0.125)}), "an attention scale of its own")
+
     def test_keys_that_change_the_model(self):
         for key, value in self.DECISIVE.items():
             with self.subTest(key):
@@ -335,6 +353,13 @@ class Variants(unittest.TestCase):
         plain = model(architecture="qwen2")
         self.expect_same(with_keys(plain, {"qwen2.attention.sliding_window": (U32, 64)}), plain, "hides nothing within the context of 64")
         self.expect_refused(with_keys(plain, {"qwen2.attention.sliding_window": (U32, 63)}), "a sliding window in this architecture")
+        for key in ("sliding_window_pattern", "key_length_swa"):
+            self.expect_same(
+                with_keys(plain, {"qwen2.attention.sliding_window": (U32, 64), "qwen2.attention." + key: (U32, 6)}), plain, "hides nothing")
+        # Of every layer its own, though all alike.
+        arrays = with_keys(model(), {"llama.attention.sliding_window": (ARRAY, (U32, [24, 24]))})
+        self.expect_refused(
+            with_keys(arrays, {"llama.attention.sliding_window_pattern": (ARRAY, (BOOL, [True, False]))}), "a sliding window in some layers only")
         window = model(window=24)
         for key, value in (("attention.sliding_window_pattern", (U32, 1)), ("attention.sliding_window_pattern", (ARRAY, (BOOL, [True, True]))),
                            ("attention.key_length_swa", (U32, 16)), ("rope.freq_base_swa", (F32, 10000.0))):  # fmt: skip

@@ -203,7 +203,7 @@ def hyperparameters(good, add):
         bad("llama.rope.freq_base", (F32, value), "llama.rope.freq_base: expected a number above 1", "found %g" % value)
     bad("llama.rope.scaling.type", (STRING, "longrope"), "llama.rope.scaling.type: expected none, linear or yarn, found 'longrope'")
     bad("llama.rope.scaling.factor", (F32, -2.0), "llama.rope.scaling.factor: expected a number from", "found -2")
-    bad("llama.rope.scaling.original_context_length", (U32, 0), "original_context_length: expected 1 or more, found 0")
+    bad("llama.rope.scaling.original_context_length", (I32, -1), "original_context_length: expected a whole number", "found i32 -1")
     bad("llama.vocab_size", (STRING, "many"), "llama.vocab_size: expected a whole number", "found the text 'many'")
     bad("llama.expert_count", (U32, 8), "llama.expert_count: expected 0 or no such key", "a mixture of experts, found u32 8")
     bad("llama.attention.sliding_window", (STRING, "wide"), "llama.attention.sliding_window: expected a whole number", "found the text 'wide'")
@@ -272,6 +272,14 @@ def architectures(add):
             add(category, "another shape of " + name, short.bytes(), "tensor %s: expected %d numbers" % (name, size), "found %d numbers" % (size // 2))
         key = architecture + ".attention.sliding_window"
         add(category, key, changed(good, key, (U32, 16)), key + ": expected 0, context_length or more or no such key", "a sliding window in this architecture", "found u32 16")
+    # Sizes that no tensor has: not a byte is taken for the biases that are missing.
+    huge = make_gguf.Gguf()
+    huge.metadata.update({"general.architecture": (STRING, "qwen2"), "qwen2.block_count": (U32, 1024), "qwen2.context_length": (U32, 64),
+                          "qwen2.embedding_length": (U32, 1), "qwen2.feed_forward_length": (U32, 1), "qwen2.attention.head_count": (U32, 4096),
+                          "qwen2.attention.head_count_kv": (U32, 4096), "qwen2.attention.key_length": (U32, 1024),
+                          "qwen2.attention.layer_norm_rms_epsilon": (F32, 1e-5)})  # fmt: skip
+    huge.tensors.append(make_gguf.Tensor("token_embd.weight", (1, 1), "F32", bytes(4), []))
+    add(category, "heads of nothing", huge.bytes(), "tensor blk.0.attn_norm.weight: expected 1 numbers by the metadata, found no such tensor")
     shape = make_gguf.Shape(64, 96, 1, 2, 1, 32, architecture="qwen2")
     renamed = make_gguf.llama(["Q4_0"], shape)
     renamed.metadata = {key.replace("qwen2.", "qwen3."): value for key, value in renamed.metadata.items()}
