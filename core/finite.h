@@ -1,4 +1,4 @@
-// Numbers that are none.
+// Whether numbers are finite: neither infinite nor NaN.
 #ifndef TVL_CORE_FINITE_H_
 #define TVL_CORE_FINITE_H_
 

@@ -42,14 +42,18 @@ struct Magic {
 // that they begin with.
 constexpr Magic kMagics[] = {
     {kTvl, 0, {"\x89TVL\r\n\x1a\n", 8}, "a .tvl file", "it needs no conversion"},
-    {kSession, 0, {"\x89TVS\r\n\x1a\n", 8}, "a session", "--session takes it, beside its model"},
+    {kSession,
+     0,
+     {"\x89TVS\r\n\x1a\n", 8},
+     "a session",
+     "'tvl generate -m MODEL --session FILE' goes on with it"},
     {kGguf, 0, "GGUF", "a GGUF file", "'tvl convert' makes a .tvl file of it"},
     {kLlama2cCheckpoint, 0, "24ka", "a checkpoint of llama2.c",
      "'tvl convert' makes a .tvl file of it"},
     // The magic numbers of llama.cpp before GGUF, as little-endian numbers.
-    {kForeign, 0, "lmgg", "an old GGML file, of before August 2023", kGetGguf},
-    {kForeign, 0, "fmgg", "an old GGML file (ggmf), of before August 2023", kGetGguf},
-    {kForeign, 0, "tjgg", "an old GGML file (ggjt), of before August 2023", kGetGguf},
+    {kForeign, 0, "lmgg", "an old GGML file, from before August 2023", kGetGguf},
+    {kForeign, 0, "fmgg", "an old GGML file (ggmf), from before August 2023", kGetGguf},
+    {kForeign, 0, "tjgg", "an old GGML file (ggjt), from before August 2023", kGetGguf},
     {kForeign, 0, "algg", "an old GGML adapter (ggla)", kGetGguf},
     {kForeign, 0, "FUGG", "a GGUF file whose bytes are in another order", kGetGguf},
     {kForeign, 0, "version https://git-lfs.github.com/spec/",
@@ -60,7 +64,7 @@ constexpr Magic kMagics[] = {
     {kForeign,
      0,
      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14},
-     "a PyTorch file (of before version 1.6)",
+     "a PyTorch file (from before version 1.6)",
      kGetGguf},
     {kForeign, 0, {"\x89HDF\r\n\x1a\n", 8}, "an HDF5 file, as Keras writes it", kGetGguf},
     {kForeign, 0, "\x93NUMPY", "a NumPy array", kGetGguf},
@@ -251,7 +255,7 @@ FileDescription DescribeFile(std::span<const std::byte> bytes) {
   if (file.empty()) return Foreign("an empty file", kDownloadAgain);
   if (const Magic* magic = FindMagic(file)) return {magic->kind, magic->what, magic->advice};
   if (std::ranges::all_of(file, [](char c) { return c == 0; }))
-    return Foreign("zeros, as a download leaves that has not come to its end", kDownloadAgain);
+    return Foreign("nothing but zeros, which an unfinished download leaves", kDownloadAgain);
   if (IsSafetensors(file)) return Foreign("weights in safetensors", kGetGguf);
   if (absl::StartsWith(file, "PK\x03\x04")) return DescribeZip(file);
   if (IsPickle(file)) return Foreign("a pickle of Python, such as older PyTorch files", kGetGguf);
@@ -261,7 +265,7 @@ FileDescription DescribeFile(std::span<const std::byte> bytes) {
   if (IsText(file)) return DescribeText(file);
   if (IsLlama2cTokenizer(file)) {
     return {kLlama2cTokenizer, "a tokenizer of llama2.c",
-            "it goes with a checkpoint: tvl convert IN OUT --tokenizer FILE"};
+            "it belongs to a checkpoint: 'tvl convert CHECKPOINT OUT --tokenizer THIS' uses it"};
   }
   if (IsLlama2cCheckpoint(file)) {
     return {kLlama2cCheckpoint, "what may be a checkpoint of llama2.c",

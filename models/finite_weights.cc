@@ -136,8 +136,8 @@ absl::Status CheckFinite(const TensorInfo& tensor) {
 
 absl::Status WithCause(const absl::Status& not_numbers, const TvlReader& reader) {
   std::string why =
-      "all weights are finite, so its numbers grow too large; 'tvl verify' tells whether the file "
-      "is damaged";
+      "all its weights are finite, but what it computes with them grows too large; 'tvl verify' "
+      "tells whether the file is damaged";
   for (const TensorInfo& tensor : reader.tensors()) {
     const absl::Status status = CheckFinite(tensor);
     if (status.ok()) continue;

@@ -85,7 +85,8 @@ TEST(FiniteWeightsTest, NamesTheTensorOfEveryType) {
       Model model(type);
       for (const TensorInfo& tensor : model.reader().tensors())
         EXPECT_EQ(CheckFinite(tensor), absl::OkStatus());
-      EXPECT_THAT(Cause(model.reader()), HasSubstr("test.tvl: no numbers: all weights are finite"));
+      EXPECT_THAT(Cause(model.reader()),
+                  HasSubstr("test.tvl: no numbers: all its weights are finite"));
       Break(&model, model.reader().view().layer(1).w13.second, nan);
       for (const TensorInfo& tensor : model.reader().tensors())
         EXPECT_EQ(CheckFinite(tensor).ok(), tensor.name != "layers.1.w13") << tensor.name;

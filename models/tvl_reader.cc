@@ -83,11 +83,9 @@ absl::Status TvlReader::ParseHeader() {
   const size_t compared = std::min(bytes_.size(), sizeof(format::kMagic));
   if (compared == 0 || std::memcmp(bytes_.data(), format::kMagic, compared) != 0) {
     const std::string known = WrongFileText("a .tvl or GGUF file", bytes_);
-    return Error(absl::StrCat(
-        "magic: ",
-        known.empty()
-            ? "not a .tvl file; use `tvl convert` to make one from a GGUF file or a checkpoint"
-            : known));
+    return Error(absl::StrCat(known.empty() ? "magic: not a .tvl file; use `tvl convert` to make "
+                                              "one from a GGUF file or a checkpoint"
+                                            : known));
   }
   if (bytes_.size() < sizeof(h))
     return Error(absl::StrCat("file size: expected a header of ", sizeof(h),

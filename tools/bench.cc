@@ -147,6 +147,7 @@ absl::Status RunForget(const std::string& model) {
   if (!path.ok()) return path.status();
   const absl::StatusOr<size_t> count = ForgetTunings(key);
   if (!count.ok()) return count.status();
+  if (*count == 0) return Print("there was no tuning to forget\n");
   return Print(absl::StrCat("forgot ", *count, *count == 1 ? " tuning" : " tunings", ", from ",
                             Printable(*path), "\n"));
 }
@@ -184,11 +185,11 @@ absl::Status RunTune(const std::string& model, bool force) {
   const Tuning best = BestCandidate(candidates).tuning;
   if (TooBusy(lost) && !force) {
     if (absl::Status s = Print(out); !s.ok()) return s;
-    return absl::UnavailableError(absl::StrFormat(
-        "the tuning is not kept: expected a machine where other programs take at most %.0f%% of a "
-        "core from a loop that only waits, found one where they take %.0f%%; end them and try "
-        "again, or add --force",
-        100 * kMostLost, 100 * Percentile(lost, 0.5)));
+    return absl::UnavailableError(
+        absl::StrFormat("the tuning is not kept: other programs took %.0f%% of a core while it was "
+                        "measured, at most %.0f%% is allowed; end them and try again, or add "
+                        "--force",
+                        100 * Percentile(lost, 0.5), 100 * kMostLost));
   }
   const absl::StatusOr<std::string> path = SaveTuning(key, best);
   if (!path.ok()) return path.status();
@@ -310,8 +311,9 @@ void AddBench(CLI::App& app, Action* action) {
       sub->add_flag("--tune", options->tune, "Find and keep the best number of threads instead");
   const CLI::Option* forget = sub->add_flag("--forget", options->forget,
                                             "With --tune: drop what it has kept, measure nothing");
-  sub->add_flag("--force", options->force,
-                "Replace also a file that tvl did not write; keep also a tuning of a busy machine");
+  sub->add_flag(
+      "--force", options->force,
+      "Replace a file even if tvl did not write it; keep a tuning even if the machine was busy");
   AddPrefillChunk(*sub, &options->prefill_chunk);
   AddKvType(*sub, &options->kv_type);
   sub->callback([=] {

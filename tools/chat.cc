@@ -61,9 +61,9 @@ struct Options {
 constexpr char kHelp[] =
     "  /reset         forget the conversation, but not the system prompt\n"
     "  /system TEXT   tell the model what it is to be; without TEXT, no longer\n"
-    "  /save FILE     write the conversation to a file; not over what this chat did not write or "
-    "load, which\n"
-    "                 /save --force FILE does\n"
+    "  /save FILE     write the conversation to a file; it replaces only files that this chat has "
+    "saved or loaded;\n"
+    "                 /save --force FILE replaces any\n"
     "  /load FILE     go on with the conversation in a file\n"
     "  /stats         what the last answer took, and how full the context is\n"
     "  /quit          leave, as Ctrl-D does\n"
@@ -241,7 +241,7 @@ class Chat {
 
   absl::Status SetSystem(const std::string& text) {
     session_.SetSystem(text);
-    Note(text.empty() ? "there is no system prompt any more" : "the system prompt is set");
+    Note(text.empty() ? "there is no system prompt" : "the system prompt is set");
     return absl::OkStatus();
   }
 
@@ -344,7 +344,7 @@ absl::StatusOr<ChatLayout> ChooseLayout(const Options& options, const TvlReader&
   if (found->has_system_prompt && options.system.empty())
     left_out.insert(left_out.begin(), "a system prompt of its own (--system gives one)");
   if (!left_out.empty()) {
-    Note(absl::StrCat("left out here of what the model's chat template does: ",
+    Note(absl::StrCat("the model's chat template also does what tvl leaves out: ",
                       absl::StrJoin(left_out, ", ")));
   }
   if (found->refuses_system && !options.system.empty()) {

@@ -93,7 +93,7 @@ CLI::Option* AddMappedFile(CLI::App& app, const std::string& names, std::string*
 }
 
 void AddForce(CLI::App& app, bool* force) {
-  app.add_flag("--force", *force, "Replace also what tvl did not write");
+  app.add_flag("--force", *force, "Replace the output file even if tvl did not write it");
 }
 
 void AddModel(CLI::App& app, std::string* path) {

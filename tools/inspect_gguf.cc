@@ -234,7 +234,7 @@ void AddModel(const std::string& path, const absl::StatusOr<Conversion>& model,
   out->json["runs"] = model.ok();
   if (!model.ok()) {
     const std::string why = Reason(path, model.status());
-    Row(&out->text, "not at all", why);
+    Row(&out->text, "cannot run", why);
     out->json["why_not"] = why;
     return;
   }
@@ -309,7 +309,9 @@ absl::StatusOr<GgufInspection> InspectGguf(const std::string& path, const Mapped
     as_source.in = path;
     AddModel(path, Conversion::Open(as_source), &out);
   } else {
-    absl::StrAppend(&out.text, "\nNo weights: 'tvl tokenize -m' takes the vocabulary\n");
+    absl::StrAppend(
+        &out.text,
+        "\nThe file holds a vocabulary and no weights; 'tvl tokenize -m FILE' can use it\n");
     out.json["runs"] = false;
     out.json["why_not"] = "it holds no weights";
   }

@@ -1,4 +1,4 @@
-// Logits that no token can be chosen by.
+// The error for logits that are infinite or NaN: no token can be chosen by them.
 #ifndef TVL_TOOLS_NOT_FINITE_H_
 #define TVL_TOOLS_NOT_FINITE_H_
 
@@ -9,8 +9,8 @@
 
 namespace tvl {
 
-// DataLoss, for the logits that predict token `token` of a text, counted from 0, of which some are
-// infinite or NaN.
+// DataLoss: of the logits that predict token `token` of a text, counted from 0, some are infinite
+// or NaN.
 inline absl::Status NotFiniteError(uint64_t token) {
   return absl::DataLossError(
       absl::StrCat("the logits that predict token ", token, " of the text are no numbers"));

@@ -17,8 +17,8 @@ namespace tvl {
 
 // OK if there is nothing at `path`, or an empty file, or a file of `kind`, which tvl has written
 // itself; also for what is no file (a device, a pipe, a folder), as nothing of it would be lost.
-// Anything else that a link may lead to as well is a FailedPrecondition, in one sentence that says
-// what it holds; `force` allows it.
+// Anything else, also at the end of a link, is a FailedPrecondition, in one sentence that says what
+// it holds; `force` allows it.
 absl::Status MayReplace(const std::string& path, FileKind kind, bool force);
 
 // Where a text of `kind` goes: to standard output if it is named "-", to a device, a pipe or a

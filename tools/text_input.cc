@@ -35,7 +35,7 @@ absl::StatusOr<std::string> ReadToEnd(int fd, const std::string& name) {
     if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", name));
     if (got == 0) return text;
     text.append(buffer.data(), static_cast<size_t>(got));
-    if (endless && text.size() > kMaxMegabytes << 20) {
+    if (endless && text.size() > kMaxMegabytes * 1'000'000) {
       return absl::OutOfRangeError(absl::StrCat(name, ": expected a text of at most ",
                                                 kMaxMegabytes,
                                                 " MB, found more; name a file for a longer one"));

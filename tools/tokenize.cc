@@ -164,7 +164,7 @@ void AddTokenize(CLI::App& app, Action* action) {
                                        "The text of a control token, such as </s>, is that token");
   sub->callback([=] {
     if (text->count() + file->count() + decode->count() != 1)
-      throw CLI::ValidationError("tokenize", "expected one of TEXT, --file and --decode");
+      throw CLI::ValidationError("expected exactly one of TEXT, --file and --decode");
     if (decode->count() > 0 && bos->count() > 0) throw CLI::ExcludesError("--decode", "--bos");
     if (decode->count() > 0 && special->count() > 0)
       throw CLI::ExcludesError("--decode", "--parse-special");

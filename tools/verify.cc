@@ -81,10 +81,9 @@ void AddVerify(CLI::App& app, Action* action) {
       app.add_subcommand("verify", "Check a model against its checksums, and its weights");
   sub->footer(
       "Reads all of the file. Names everything that is damaged, and every tensor with a weight "
-      "that "
-      "is infinite or no\n"
-      "number, and exits with 1 if there is any. Of a GGUF file, which has no checksums, it checks "
-      "the .tvl file that it\n"
+      "that is infinite or not\n"
+      "a number, and exits with 1 if there is any. Of a GGUF file, which has no checksums, it "
+      "checks the .tvl file that it\n"
       "is converted to when first used.\n"
       "\n"
       "Example:\n"

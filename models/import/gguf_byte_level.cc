@@ -249,7 +249,7 @@ absl::Status ReadMerges(const GgufMetadata& metadata, TokenizerData* data,
   };
   note(lines->size() - data->merges.size(),
        " are no merges of texts that come about, or are of control tokens, and were left out");
-  note(falling_apart, " make what is no token, which falls apart into its letters");
+  note(falling_apart, " make a text that is no token; it is split into single letters again");
   return absl::OkStatus();
 }
 
@@ -283,8 +283,9 @@ absl::Status ReadGgufByteLevel(const GgufMetadata& metadata, TokenizerData* data
     }
   }
   if (const auto lacking = std::ranges::count(has_token, false); lacking > 0 && notes != nullptr) {
-    notes->push_back(absl::StrCat("metadata key ", kTokens, ": ", lacking,
-                                  " of the 256 bytes have no token, and give none"));
+    notes->push_back(
+        absl::StrCat("metadata key ", kTokens, ": ", lacking,
+                     " of the 256 bytes have no token; such a byte in a text is dropped"));
   }
   if (absl::Status s = ReadMerges(metadata, data, notes); !s.ok()) return s;
   return ReadPreTokenizer(metadata, data);

@@ -294,7 +294,7 @@ absl::Status TakeVersion(Cursor& cursor, uint32_t* found) {
   if (!cursor.ok()) return cursor.status();
   if (version >= kOldestVersion && version <= kNewestVersion) return absl::OkStatus();
   const char* hint = version > kNewestVersion ? ", which this version of tvl does not know" : "";
-  if (version == 1) hint = ", of before October 2023: look for a newer file of this model";
+  if (version == 1) hint = ", from before October 2023: look for a newer file of this model";
   if (version != 0 && version % 65536 == 0) hint = "; this looks like a big-endian file";
   return Malformed("header field version: expected 2 or 3, found ", version, hint);
 }

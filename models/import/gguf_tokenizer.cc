@@ -111,9 +111,9 @@ void NoteSuppressedTokens(const GgufMetadata& metadata, std::vector<std::string>
   constexpr char kSuppressed[] = "tokenizer.ggml.suppress_tokens";
   const GgufValue* value = metadata.Find(kSuppressed);
   if (value == nullptr || value->count == 0 || notes == nullptr) return;
-  notes->push_back(absl::StrCat("metadata key ", kSuppressed, ": ", value->count,
-                                value->count == 1 ? " token is" : " tokens are",
-                                " not to be drawn, which was left out"));
+  notes->push_back(absl::StrCat("metadata key ", kSuppressed, ": the file asks that ", value->count,
+                                value->count == 1 ? " token" : " tokens",
+                                " never be drawn, which tvl does not do"));
 }
 
 // Gives the pieces that are named for bytes, the first of each name, the type of bytes, whatever

@@ -223,8 +223,8 @@ TEST(GgufTokenizerTest, EndsByText) {
       std::vector<std::string>(
           {"metadata key tokenizer.ggml.token_type: token 4, '<|return|>', is of type 4" + by_text,
            "metadata key tokenizer.ggml.token_type: token 7, '<|im_end|>', is of type 1" + by_text,
-           "metadata key tokenizer.ggml.tokens: 254 of the 256 bytes have no token, and give "
-           "none",
+           "metadata key tokenizer.ggml.tokens: 254 of the 256 bytes have no token; such a "
+           "byte in a text is dropped",
            "metadata key tokenizer.ggml.merges: 1 of 2 are no merges of texts that come "
            "about, or are of control tokens, and were left out"}));
 }
@@ -266,8 +266,8 @@ TEST(GgufTokenizerTest, TokensThatAreNotToBeDrawn) {
   EXPECT_EQ(metadata.Notes(kByteLevelTokens).size(), 1u) << "of bytes without tokens";
   metadata.Set("suppress_tokens", std::vector<uint32_t>{1, 2});
   EXPECT_EQ(metadata.Notes(kByteLevelTokens).back(),
-            "metadata key tokenizer.ggml.suppress_tokens: 2 tokens are not to be drawn, which was "
-            "left out");
+            "metadata key tokenizer.ggml.suppress_tokens: the file asks that 2 tokens never be "
+            "drawn, which tvl does not do");
 }
 
 // A file's special ids, or what llama.cpp has in their place.
@@ -362,8 +362,8 @@ TEST(GgufTokenizerTest, MergesThatAreNone) {
             "metadata key tokenizer.ggml.merges: 1 of 3 are no merges of texts that come about, or "
             "are of control tokens, and were left out");
   EXPECT_EQ(notes[2],
-            "metadata key tokenizer.ggml.merges: 1 of 3 make what is no token, which falls apart "
-            "into its letters");
+            "metadata key tokenizer.ggml.merges: 1 of 3 make a text that is no token; it is "
+            "split into single letters again");
   metadata.Drop("merges");
   EXPECT_EQ(metadata.Import(kByteLevelTokens).status().message(),
             "metadata key tokenizer.ggml.merges: expected an array of strings, found none");

@@ -158,7 +158,7 @@ absl::StatusOr<Llama2cHeader> ParseLlama2cHeader(std::span<const std::byte> file
   absl::StatusOr<Llama2cHeader> header = versioned ? ParseVersioned(file) : ParseVersion0(file);
   if (header.ok() || DescribeFile(file).kind == FileKind::kLlama2cCheckpoint) return header;
   const std::string known = WrongFileText("a GGUF file or a checkpoint of llama2.c", file);
-  return known.empty() ? header.status() : Malformed("format: ", known);
+  return known.empty() ? header.status() : Malformed(known);
 }
 
 }  // namespace tvl

@@ -188,9 +188,9 @@ TEST(PerplexityAccuracyTest, LogitsThatAreNoNumbersAreAnError) {
     ASSERT_TRUE(evaluator.ok()) << evaluator.status();
     const auto result = evaluator->Run(Text(3), 1, [](uint64_t, uint64_t) {});
     EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss);
-    EXPECT_TRUE(absl::StartsWith(
-        result.status().message(),
-        "test: the logits that predict token 0 of the text are no numbers: all weights are finite"))
+    EXPECT_TRUE(absl::StartsWith(result.status().message(),
+                                 "test: the logits that predict token 0 of the text are no "
+                                 "numbers: all its weights are finite"))
         << result.status();
   }
 }

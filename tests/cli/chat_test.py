@@ -23,7 +23,7 @@ def test_stories():
     t.expect("\n> ")
     t.say("Once upon a time", TALE, "prompt 1 token, 4 kept")
     t.say("/what", "tvl: there is no command '/what'; /help lists them")
-    t.say("/help", "/save FILE", "Ctrl-C stops an answer")
+    t.say("/help", "/save FILE", "/save --force FILE replaces any", "Ctrl-C stops an answer")
     t.say("")
     t.say("/stats", "1 exchange;")  # all of that has changed nothing
     t.send("\x04")
@@ -188,6 +188,7 @@ def test_files():
     assert messages("a.json")[:2] == [("system", "A tale."), ("user", "Once")], messages("a.json")
     for name, text, error in (
         ("bad.json", "{", "bad.json: expected JSON in UTF-8, found something else at byte "),
+        ("other.txt", "Once upon a time", "other.txt: expected a conversation that /save wrote, found another file"),
         ("roles.json", '{"messages": [{"role": "assistant", "content": ""}]}', "messages[0]: role: expected system or user"),
     ):
         with open(path(name), "w", encoding="utf-8") as file:
@@ -210,7 +211,7 @@ def test_files():
     t.say("/system A dog.", "the system prompt is set")
     t.say("/save " + path("c.json"), "saved 2 exchanges")
     assert messages("c.json")[0] == ("system", "A dog.")
-    t.say("/system", "there is no system prompt any more")
+    t.say("/system", "there is no system prompt\r")
     t.say("/save " + path("c.json"), "saved 2 exchanges")
     assert messages("c.json")[0] == ("user", "Once")
     t.send("/Bye\r")
@@ -309,7 +310,7 @@ def test_variants():
     loop = "{%% for message in messages %%}" + turn + "{{ '<|im_start|>assistant%s%s' }}"
     usual = loop % ("\\n", "", "\\n", "\\n", "")
     (first, second), err = prompts(make_model("usual.tvl", usual))
-    assert "left out" not in err and second[1] == first[0] + 1, (first, second, err)  # but for the token that is not run
+    assert "leaves out" not in err and second[1] == first[0] + 1, (first, second, err)  # but for the token that is not run
     for template, more in (
         (loop % ("\\n", "\\n", "\\n", "\\n", ""), 1),
         (loop % ("\\n\\n", "", "\\n", "\\n\\n", ""), 2),
@@ -326,7 +327,7 @@ def test_variants():
     assert prompts(make_model("bos.tvl", "{{ bos_token }}" + usual, add_bos=False))[0][0] == first
     system = "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nBe brief.<|im_end|>\\n' }}{% endif %}"
     says = make_model("system.tvl", system + usual)
-    note = "tvl: left out here of what the model's chat template does: a system prompt of its own (--system gives one)\n"
+    note = "tvl: the model's chat template also does what tvl leaves out: a system prompt of its own (--system gives one)\n"
     assert chat("Hi\nHi\n", "-m", says, "-n", "1")[1] == note
     assert chat("Hi\nHi\n", "-m", says, "-n", "1", "--system", "S")[1] == ""
     # What is not sure is refused.

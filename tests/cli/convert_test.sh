@@ -98,7 +98,7 @@ head -c 20 "$in" >"$scratch/cut.bin"
 refuse "cut.bin: file size" "$scratch/cut.bin" "$model" --tokenizer "$tok"
 cat "$in" "$in" >"$scratch/long.bin"
 refuse "long.bin: file size" "$scratch/long.bin" "$model" --tokenizer "$tok"
-refuse "tok.bin: format: expected a GGUF file or a checkpoint of llama2.c, found a tokenizer of llama2.c" "$tok" "$model" --tokenizer "$tok"
+refuse "tok.bin: expected a GGUF file or a checkpoint of llama2.c, found a tokenizer of llama2.c" "$tok" "$model" --tokenizer "$tok"
 head -c 100 "$tok" >"$scratch/cut.tok"
 refuse "cut.tok: llama2.c tokenizer" "$in" "$model" --tokenizer "$scratch/cut.tok"
 

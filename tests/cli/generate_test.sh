@@ -159,7 +159,7 @@ run $tvl generate -m "$scratch/empty.tvl"
 expect_refused "empty.tvl: the file is empty"
 echo "this is no model" >"$scratch/text.tvl"
 run $tvl generate -m "$scratch/text.tvl"
-expect_refused "text.tvl: magic"
+expect_refused "text.tvl: expected a .tvl or GGUF file, found a text, 'this is no model'; "
 
 # Output that cannot be written: a full disk, a stream that is closed.
 run bash -c "exec $tvl generate -n 20 >/dev/full"

@@ -87,31 +87,31 @@ row token_embd.weight "Q4_0 +264 x 256 +38,016"
 expect_stdout_has "21 tensors, "
 mv "$scratch/split-00003-of-00003.gguf" "$scratch/elsewhere.gguf"
 inspect split-00001-of-00003.gguf
-grep -q "^  not at all .*split-00003-of-00003.gguf: No such file" "$out" || failed "expected the missing part"
+grep -q "^  cannot run .*split-00003-of-00003.gguf: No such file" "$out" || failed "expected the missing part"
 expect_stdout_has ", in 2 parts"
 inspect split-00002-of-00003.gguf
-grep -q "^  not at all .*split.no: expected 0, the first of 3 parts" "$out" || failed "expected to be told of the first part"
+grep -q "^  cannot run .*split.no: expected 0, the first of 3 parts" "$out" || failed "expected to be told of the first part"
 
 # Those that tvl cannot run.
 for architecture in gemma3 mamba; do
   inspect $architecture.gguf
-  grep -q "^  not at all  *metadata key general.architecture: expected .*, found '$architecture'" "$out" ||
+  grep -q "^  cannot run  *metadata key general.architecture: expected .*, found '$architecture'" "$out" ||
     failed "expected the architecture to be refused"
   row kind "SentencePiece BPE"
   row token_embd.weight "F16 +264 x 256 +135,168"
 done
 inspect iq2_xs.gguf
-grep -q "^  not at all .*token_embd.weight, type: .*IQ2_XS (17), which this version cannot decode" "$out" || failed "expected the type"
+grep -q "^  cannot run .*token_embd.weight, type: .*IQ2_XS (17), which this version cannot decode" "$out" || failed "expected the type"
 row token_embd.weight "IQ2_XS \(17\) +264 x 256 +19,536"
 inspect future.gguf
 row token_embd.weight "99 +264 x 256 +\?"
 inspect cut.gguf
-grep -q "^  not at all .*the file is truncated or damaged: is its download complete?" "$out" || failed "expected it to be truncated"
+grep -q "^  cannot run .*the file is truncated or damaged: is its download complete?" "$out" || failed "expected it to be truncated"
 row general.name "'a fixture'"
 
 # Vocabularies alone.
 inspect vocabulary.gguf
-expect_stdout_has "No weights: 'tvl tokenize -m' takes the vocabulary"
+expect_stdout_has "The file holds a vocabulary and no weights; 'tvl tokenize -m FILE' can use it"
 row pieces 264
 total "0 tensors, 0 weights"
 inspect wordpiece.gguf

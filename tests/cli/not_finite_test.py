@@ -83,7 +83,7 @@ def main():
     refused("verify", file, said="tensor token_embedding, row 200, column 1: expected a finite weight, found nan")
     # Numbers that grow too large where every weight is one.
     file = model("large", "output_norm.weight", b"", scale=3e38)
-    test_commands("large", file, "all weights are finite, so its numbers grow too large")
+    test_commands("large", file, "all its weights are finite, but what it computes with them grows too large")
     assert tvl("verify", file, code=0)[0].startswith("OK ")
     # Two at once: each is named.
     gguf = make_gguf.llama(("F32",), make_gguf.Shape(dim=64, hidden=64, layers=2, heads=2, kv_heads=2, context=64))

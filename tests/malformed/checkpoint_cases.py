@@ -54,13 +54,13 @@ def version0(good, add):
         add(category, "cut after %d bytes" % cut, Blob(good).cut(cut), "file size: expected at least a header of 28 bytes, found %d" % cut)
     add(category, "a classifier that is not there", Blob(good).set("i", 20, -300 if struct.unpack_from("<i", good, 20)[0] > 0 else 300),
         "file size: expected", "found %d" % len(good))  # fmt: skip
-    add(category, "a web page", Blob(b"<!DOCTYPE html>\n<html><head><title>Not found</title></head>"), "format", "found a page of HTML")
+    add(category, "a web page", Blob(b"<!DOCTYPE html>\n<html><head><title>Not found</title></head>"), "expected a GGUF file or a checkpoint of llama2.c, found a page of HTML")
     for name, data, says in (
         ("a .tvl file", b"\x89TVL\r\n\x1a\n" + bytes(100), "found a .tvl file; it needs no conversion"),
         ("a safetensors file", b"\x40\0\0\0\0\0\0\0" + b"{}".ljust(64), "found weights in safetensors; tvl reads GGUF"),
         ("a zip archive", b"PK\x03\x04" + bytes(100), "found a zip archive"),
     ):
-        add(category, name, Blob(data), "format: expected a GGUF file or a checkpoint of llama2.c", says)
+        add(category, name, Blob(data), "expected a GGUF file or a checkpoint of llama2.c", says)
 
 
 def versioned(version, good, add):

@@ -105,7 +105,7 @@ def make(good, checkpoint, tokenizer):
     refused("perplexity -m model.tvl --file missing.txt", "missing.txt", "No such file")
     refused("perplexity -m model.tvl --file folder", "folder: expected a text, found a directory")
     refused("perplexity -m model.tvl --file empty.txt", "empty.txt: expected a text of at least", "found 0")
-    refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: magic")
+    refused("perplexity -m model.tvl --file tok.bin --against in.bin", "in.bin: expected a .tvl or GGUF file, found what may be a checkpoint of llama2.c; ")
     refused("perplexity --file tok.bin --against model.tvl", "model.tvl: expected the vocabulary of the embedded model")
     refused("bench -m missing.tvl", "missing.tvl", "No such file")
     refused("bench -m model.tvl --json ./model.tvl", "model.tvl: the output would replace the model")

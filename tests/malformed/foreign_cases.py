@@ -64,7 +64,7 @@ def make(good, checkpoint, tokenizer):
         "model.safetensors.index.json": (b'{"metadata": {}, "weight_map": {}}', "the index", "GGUF"),
         "denied.gguf": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a server's error", "download"),
         "text.gguf": (b"Access to this model is restricted.\n", "'Access to this model is restricted.'", "download"),
-        "zeros.gguf": (bytes(100000), "zeros, as a download leaves", "download"),
+        "zeros.gguf": (bytes(100000), "nothing but zeros, which an unfinished download leaves", "download"),
         "sentencepiece.model": (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02" * 9, "a SentencePiece model", "tokenizer.py"),
         "session": (b"\x89TVS\r\n\x1a\n" + bytes(56), "a session", "--session"),
         "bench.json": (b'{\n  "machine": "a",\n  "runs": []\n}\n', "a report of tvl", "name the model's"),
@@ -91,7 +91,7 @@ def make(good, checkpoint, tokenizer):
             add("in.bin", command.replace("FILE", "in.bin"), {}, "in.bin", "found what may be a checkpoint", "'tvl convert'")
         add("empty", command.replace("FILE", "empty"), {"empty": b""}, "empty: the file is empty; download it again")
         add("folder", command.replace("FILE", "folder"), {"folder": None}, "folder: expected a regular file, found a directory; name")
-    add("tok.bin", "convert tok.bin out.tvl", {}, "tok.bin: format", "found a tokenizer of llama2.c")
+    add("tok.bin", "convert tok.bin out.tvl", {}, "tok.bin: expected a GGUF file or a checkpoint of llama2.c, found a tokenizer of llama2.c")
     add("model.tvl", "convert model.tvl out.tvl", {}, "found a .tvl file; it needs no conversion")
     add("model.tvl", "convert in.bin out.tvl --tokenizer model.tvl", {}, "expected a tokenizer.bin of llama2.c, found a .tvl file")
     add("in.bin", "convert in.bin out.tvl --tokenizer in.bin", {}, "expected a tokenizer.bin of llama2.c, found what may be a checkpoint")

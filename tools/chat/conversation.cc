@@ -112,6 +112,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception&) override {
+    if (place_ == kFile)
+      return Fail("expected a conversation that /save wrote, found another file");
     return Fail(absl::StrCat("expected JSON in UTF-8, found something else at byte ", position));
   }
 

@@ -81,9 +81,10 @@ TEST(ConversationTest, RefusesOtherFiles) {
     std::string_view error;
   };
   const Case cases[] = {
-      {"", "expected JSON in UTF-8, found something else at byte "},
-      {"hello", "expected JSON in UTF-8"},
-      {"{\"messages\": [", "expected JSON in UTF-8"},
+      {"", "expected a conversation that /save wrote, found another file"},
+      {"hello", "expected a conversation that /save wrote, found another file"},
+      {"\x89PNG\r\n", "expected a conversation that /save wrote, found another file"},
+      {"{\"messages\": [", "expected JSON in UTF-8, found something else at byte "},
       {messages(user + "," + assistant) + "x", "expected JSON in UTF-8"},
       {messages(R"({"role": "user", "content": ")"
                 "\xFF"

@@ -40,7 +40,7 @@ class KeyDecoder {
   // Whether a sequence has begun. The next byte of one comes at once or not at all: a key that
   // sends only the beginning was pressed, Escape most often.
   bool within() const { return state_ != State::kText; }
-  // That was so.
+  // Forgets the sequence that has begun, since the rest of it has not come.
   void GiveUp();
 
  private:

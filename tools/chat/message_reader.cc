@@ -63,7 +63,7 @@ absl::StatusOr<Message> ReadMessage(const LineSource& source) {
 }
 
 absl::StatusOr<LineEvent> StandardInputLines::Read(std::string* line) {
-  constexpr size_t kMaxBytes = size_t{64} << 20;
+  constexpr size_t kMaxBytes = 64'000'000;
   line->clear();
   for (;;) {
     const size_t end = rest_.find('\n');

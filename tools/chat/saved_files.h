@@ -12,8 +12,8 @@
 
 namespace tvl {
 
-// Knows the files that this chat has saved or loaded, as they were then. What anybody else wrote,
-// or wrote there since, is not lost by /save.
+// Knows the files that this chat has saved or loaded, as they were then. /save replaces nothing
+// that somebody else wrote, before or since.
 class SavedFiles {
  public:
   // Whether a conversation may be saved to `path`: OK if there is no file, an empty one, or one

@@ -17,7 +17,7 @@ struct TemplateLayout {
 
 // Reads it off what the template writes between a role and a message, a message and its end, after
 // that, and at the end for the model to go on from. What is only for tools does not count.
-// Unimplemented, with what is not sure, if there is nothing to read it off, or if it is not the
+// Unimplemented, with what is not certain, if there is nothing to read it off, or if it is not the
 // same everywhere. REQUIRES: FindRoleLayout(family).
 absl::StatusOr<TemplateLayout> ReadTemplateLayout(ChatTemplate family,
                                                   std::span<const TemplatePiece> pieces);
