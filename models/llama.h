@@ -92,47 +92,47 @@ class Llama {
       Embed();
       worker.Sync();
       const bool cut = !decoding() && logits != Logits::kAll;
-      const size_t whole_layers = c().n_layers - (cut ? 1 : 0);
-      for (size_t layer = 0; layer < whole_layers; ++layer) RunLayer(layer);
-      if (cut) return RunLastLayerOfChunk(logits);
-      Classify(logits);
+      for (size_t layer = 0; layer + cut < c().n_layers; ++layer) RunLayer(layer);
+      cut ? RunLastLayerOfChunk(logits) : Classify(logits);
     }
 
-    // What the last layer makes of a chunk is read by nobody but the last token's logits: of the
-    // other tokens only keys and values are computed. The last token then goes on as if it were
-    // alone, in row 0, which gives it the same bits.
+    // Of a chunk's other tokens the last layer makes keys and values only. The last token goes on
+    // as if alone, in row 0, which gives it the same bits.
     void RunLastLayerOfChunk(Logits logits) {
       const size_t layer = c().n_layers - 1, last = tokens.size() - 1;
-      AppendLayer(layer, llama.model_.layer(layer));
-      if (logits == Logits::kNone) return Classify(logits);
-      worker.Sync();
-      if (worker.index() == 0) {
-        for (const Lane* lane : {&s.x, &s.cos, &s.sin})
-          std::memcpy(lane->Row(0), lane->Row(last), lane->stride * sizeof(float));
-      }
-      worker.Sync();
-      if (worker.trace() != nullptr) worker.trace()->SetPosition(position + last);
+      const LayerView& w = llama.model_.layer(layer);
       Pass alone = {llama, tokens.last(1), position + last, cache, s, worker};
-      alone.RunLayer(layer, /*appended=*/true);
+      if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
+      {
+        const TraceScope traced = Traced(TraceOp::kLayer);
+        AppendOnly(layer, w);
+        if (logits == Logits::kLast) {
+          worker.Sync();
+          if (worker.index() == 0) {
+            for (const Lane* lane : {&s.x, &s.cos, &s.sin})
+              std::memcpy(lane->Row(0), lane->Row(last), lane->stride * sizeof(float));
+          }
+          worker.Sync();
+          alone.AttentionBlock(layer, w, /*appended=*/true);
+          alone.FeedForwardBlock(w);
+        }
+      }
       alone.Classify(logits);
     }
 
     // Puts the keys and values of a chunk into the cache, and does no more.
-    void AppendLayer(size_t layer, const LayerView& w) {
-      if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
-      const TraceScope traced = Traced(TraceOp::kLayer);
+    void AppendOnly(size_t layer, const LayerView& w) {
       Project({{w.wk, s.k, w.bk}, {w.wv, s.v, w.bv}},
               Normed(w.attention_norm, WantedBy(w.wk, w.wv)));
       worker.Sync();
-      const TraceScope appending = Traced(TraceOp::kAttention);
+      const TraceScope traced = Traced(TraceOp::kAttention);
       AppendChunk(layer, w);
     }
 
-    // `appended`: the keys and values of this layer are in the cache already.
-    void RunLayer(size_t layer, bool appended = false) {
+    void RunLayer(size_t layer) {
       if (worker.trace() != nullptr) worker.trace()->SetLayer(layer);
       const TraceScope traced = Traced(TraceOp::kLayer);
-      AttentionBlock(layer, llama.model_.layer(layer), appended);
+      AttentionBlock(layer, llama.model_.layer(layer), /*appended=*/false);
       FeedForwardBlock(llama.model_.layer(layer));
     }
 
@@ -280,6 +280,7 @@ class Llama {
         K::Add(s.delta.Row(t) + first, rows, s.x.Row(t) + first);
     }
 
+    // `appended`: the keys and values of this layer are in the cache already.
     void AttentionBlock(size_t layer, const LayerView& w, bool appended) {
       const Activations xn = Normed(w.attention_norm, WantedBy(w.wq, w.wk, w.wv));
       appended ? Project({{w.wq, s.q, w.bq}}, xn)

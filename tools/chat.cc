@@ -253,7 +253,8 @@ class Chat {
         absl::ConsumePrefix(&rest, kForce) && (rest.empty() || absl::ascii_isspace(rest[0]));
     if (force) argument = std::string(absl::StripLeadingAsciiWhitespace(rest));
     const std::string path = WithHome(argument);
-    if (path.empty()) return absl::InvalidArgumentError("/save: expected the name of a file");
+    if (path.empty() || path == "-")
+      return absl::InvalidArgumentError("/save: expected the name of a file");
     if (!options_.run.model.empty() && SameFile(path, options_.run.model)) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": the conversation would replace the model"));
@@ -273,7 +274,8 @@ class Chat {
   }
 
   absl::Status Load(const std::string& path) {
-    if (path.empty()) return absl::InvalidArgumentError("/load: expected the name of a file");
+    if (path.empty() || path == "-")
+      return absl::InvalidArgumentError("/load: expected the name of a file");
     absl::StatusOr<SavedConversation> saved = LoadConversation(path);
     if (!saved.ok()) return saved.status();
     std::string note =
@@ -341,8 +343,11 @@ absl::StatusOr<ChatLayout> ChooseLayout(const Options& options, const TvlReader&
       RecogniseChatTemplate(tokenizer.view().chat_template());
   if (!found.ok()) return InFile(reader.name(), found.status());
   std::vector<std::string> left_out = found->left_out;
-  if (found->has_system_prompt && options.system.empty())
-    left_out.insert(left_out.begin(), "a system prompt of its own (--system gives one)");
+  if (found->has_system_prompt) {
+    left_out.insert(left_out.begin(), options.system.empty()
+                                          ? "a system prompt of its own (--system gives one)"
+                                          : "a system prompt of its own beside the one given");
+  }
   if (!left_out.empty()) {
     Note(absl::StrCat("the model's chat template also does what tvl leaves out: ",
                       absl::StrJoin(left_out, ", ")));

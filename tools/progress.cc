@@ -46,7 +46,7 @@ std::string ProgressLine(std::string_view verb, double part, size_t columns) {
     bar.resize(width, ' ');
     return absl::StrCat(std::string(verb), " [", bar, "] ", percent);
   }
-  const std::string words = absl::StrCat(std::string(verb), " ", percent);
+  std::string words = absl::StrCat(std::string(verb), " ", percent);
   if (words.size() <= room) return words;
   return percent.size() <= room ? percent : "";
 }

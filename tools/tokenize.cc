@@ -163,7 +163,7 @@ void AddTokenize(CLI::App& app, Action* action) {
   CLI::Option* special = sub->add_flag("--parse-special", options->parse_special,
                                        "The text of a control token, such as </s>, is that token");
   sub->callback([=] {
-    if (text->count() + file->count() + decode->count() != 1)
+    if ((text->count() > 0) + (file->count() > 0) + (decode->count() > 0) != 1)
       throw CLI::ValidationError("expected exactly one of TEXT, --file and --decode");
     if (decode->count() > 0 && bos->count() > 0) throw CLI::ExcludesError("--decode", "--bos");
     if (decode->count() > 0 && special->count() > 0)

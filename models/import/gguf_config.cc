@@ -37,6 +37,7 @@ constexpr GgufArchitecture kGgufArchitectures[] = {
 };
 
 constexpr char kWindowKey[] = "attention.sliding_window";
+constexpr uint32_t kLongestWindow = 1u << 24;  // of the .tvl format
 
 absl::StatusOr<const GgufArchitecture*> ReadArchitecture(const GgufMetadata& metadata) {
   const absl::StatusOr<std::string_view> name = metadata.String("general.architecture");
@@ -96,6 +97,8 @@ absl::StatusOr<ModelConfig> ReadShapes(const GgufMetadata& metadata,
   c.n_layers = read.U32("block_count");
   const uint32_t layers = c.n_layers;
   if (architecture.may_have_window()) c.sliding_window = read.OfLayersOr(kWindowKey, layers, 0);
+  // Longer than any context: it hides nothing.
+  if (c.sliding_window > kLongestWindow) c.sliding_window = 0;
   c.architecture = c.sliding_window == 0 ? architecture.architecture : architecture.with_window;
   c.dim = read.U32("embedding_length");
   c.hidden_dim = read.OfLayers("feed_forward_length", layers);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace tvl {
@@ -71,7 +72,7 @@ const NeutralKey kNeutralKeys[] = {
     {"logit_scale", {1, 0}, "scaled logits"},
     {"nextn_predict_layers", {0}, "layers that predict further tokens"},
     {"num_loops", {0, 1}, "layers that are run several times"},
-    {"pooling_type", {0, -1}, "pooled outputs"},
+    {"pooling_type", {0, -1, 4294967295}, "pooled outputs"},
     {"residual_scale", {1, 0}, "a scaled residual"},
     {"rope.scaling.alpha", {0, 1}, "a RoPE base that is scaled by alpha"},
     {"rope.scaling.yarn_log_multiplier", {0}, "a multiplier of YaRN's logarithm"},
@@ -222,7 +223,7 @@ class KeyChecker {
   }
 
   static absl::Status CheckActivation(std::string_view key, const GgufValue& value) {
-    const std::string_view name = GgufStringOf(value);
+    const std::string name = absl::AsciiStrToLower(std::string(GgufStringOf(value)));
     if (IsNeutral(value, {}) || name == "silu" || name == "swish" || name == "swiglu")
       return absl::OkStatus();
     return ChangesTheModel(key, "silu", "another activation", value);

@@ -95,7 +95,9 @@ absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::str
                  {"yarn_attn_factor", &scaling.yarn_attention_factor, 1},
                  {"yarn_beta_fast", &scaling.beta_fast, 32},
                  {"yarn_beta_slow", &scaling.beta_slow, 1}};
+  const bool yarn = *type == "yarn";
   for (const auto& number : numbers) {
+    if (!yarn && std::string_view(number.key).starts_with("yarn")) continue;  // says nothing
     const absl::StatusOr<double> value =
         PositiveOr(metadata, at + number.key, static_cast<float>(number.fallback));
     if (!value.ok()) return value.status();
@@ -103,7 +105,7 @@ absl::StatusOr<Scaling> ReadScaling(const GgufMetadata& metadata, const std::str
   }
   // Negative is llama.cpp's "not set".
   const std::string extrapolation = at + "yarn_ext_factor";
-  const absl::StatusOr<float> ext = metadata.F32Or(extrapolation, 1);
+  const absl::StatusOr<float> ext = yarn ? metadata.F32Or(extrapolation, 1) : 1;
   if (!ext.ok()) return ext.status();
   if (*ext > 1) return ExpectedAt(extrapolation, "a number up to 1", *ext);
   scaling.extrapolation = *ext < 0 ? 1 : *ext;

@@ -195,6 +195,27 @@ class SpecialTokenReader {
       if (absl::Status s = ReadId(named.key, named.id); !s.ok()) return s;
     }
     for (const TokenId end : {data_.eos_id, eot, eom}) AddEnd(end);
+    return ReadEndList();
+  }
+
+  // Of converters other than llama.cpp's: further tokens at which a text ends.
+  absl::Status ReadEndList() {
+    constexpr char kEnds[] = "tokenizer.ggml.eos_token_ids";
+    if (!metadata_.Has(kEnds)) return absl::OkStatus();
+    const absl::StatusOr<std::vector<int64_t>> ids = metadata_.Integers(kEnds);
+    if (!ids.ok()) return ids.status();
+    size_t strangers = 0;
+    for (const int64_t id : *ids) {
+      if (id >= 0 && id < VocabSize()) {
+        AddEnd(static_cast<TokenId>(id));
+      } else {
+        ++strangers;
+      }
+    }
+    if (strangers > 0) {
+      Note(kEnds, strangers, " of the ids are no tokens of the ", data_.pieces.size(),
+           ", and were left out");
+    }
     return absl::OkStatus();
   }
 

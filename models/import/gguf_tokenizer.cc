@@ -116,9 +116,9 @@ void NoteSuppressedTokens(const GgufMetadata& metadata, std::vector<std::string>
                                 " never be drawn, which tvl does not do"));
 }
 
-// Gives the pieces that are named for bytes, the first of each name, the type of bytes, whatever
-// else they are but control tokens. False, and nothing is changed, where a byte has none.
-bool FindBytePieces(TokenizerData* data) {
+// Gives the first piece of each byte's name the type of a byte, by which it is found. Returns how
+// many bytes have one.
+size_t FindBytePieces(TokenizerData* data) {
   std::map<std::string, size_t> first;
   for (int byte = 0; byte < 256; ++byte)
     first[BytePieceName(static_cast<uint8_t>(byte))] = data->pieces.size();
@@ -126,13 +126,11 @@ bool FindBytePieces(TokenizerData* data) {
   for (size_t i = 0; i < data->pieces.size() && count < first.size(); ++i) {
     const auto name = first.find(data->pieces[i]);
     if (name == first.end() || name->second < data->pieces.size()) continue;
-    if (IsControl(data->piece_types[i])) return false;
     name->second = i;
+    data->piece_types[i] = PieceType::kByte;
     ++count;
   }
-  if (count < first.size()) return false;
-  for (const auto& [name, i] : first) data->piece_types[i] = PieceType::kByte;
-  return true;
+  return count;
 }
 
 // Numbers of any type; without the key all pieces are equal.
@@ -154,9 +152,16 @@ absl::Status ReadScores(const GgufMetadata& metadata, TokenizerData* data) {
 }
 
 // Scores, bytes and spaces. A control token's text is what stands in a prompt, U+2581 included.
-absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data) {
+absl::Status ReadSentencePiece(const GgufMetadata& metadata, TokenizerData* data,
+                               std::vector<std::string>* notes) {
   if (absl::Status s = ReadScores(metadata, data); !s.ok()) return s;
-  if (FindBytePieces(data)) data->flags |= kTokenizerByteFallback;
+  const size_t bytes = FindBytePieces(data);
+  if (bytes > 0) data->flags |= kTokenizerByteFallback;
+  if (bytes > 0 && bytes < 256 && notes != nullptr) {
+    notes->push_back(absl::StrCat("metadata key ", kTokens, ": ", 256 - bytes,
+                                  " of the 256 bytes have no token; such a byte in a text is "
+                                  "dropped"));
+  }
   ListAddedTokens(metadata, data);
   for (size_t i = 0; i < data->pieces.size(); ++i) {
     if (IsControl(data->piece_types[i])) continue;
@@ -210,7 +215,7 @@ absl::StatusOr<TokenizerData> ImportGgufTokenizer(const GgufMetadata& metadata, 
   // While the pieces are as the file spells them.
   if (absl::Status s = ReadGgufSpecialTokens(metadata, &data, notes); !s.ok()) return s;
   if (data.kind == TokenizerKind::kSentencePieceBpe) {
-    if (absl::Status s = ReadSentencePiece(metadata, &data); !s.ok()) return s;
+    if (absl::Status s = ReadSentencePiece(metadata, &data, notes); !s.ok()) return s;
   } else {
     ListAddedTokens(metadata, &data);
     if (absl::Status s = ReadGgufByteLevel(metadata, &data, notes); !s.ok()) return s;

@@ -85,8 +85,10 @@ class TextRule {
     if (id >= 0) {
       tokens->push_back(id);
     } else if (vocabulary_.has_flag(kTokenizerByteFallback)) {
-      for (const char c : run.text)
-        tokens->push_back(vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c))));
+      for (const char c : run.text) {
+        const TokenId byte = vocabulary_.FindPiece(BytePieceName(static_cast<uint8_t>(c)));
+        if (byte >= 0) tokens->push_back(byte);
+      }
     } else if (has_unknown_) {
       tokens->push_back(vocabulary_.unk_id());
     }
@@ -165,11 +167,10 @@ absl::Status CheckSentencePieceTokenizer(const TokenizerView& vocabulary) {
   for (size_t byte = 0; byte < kByteCount; ++byte) {
     const std::string name = BytePieceName(static_cast<uint8_t>(byte));
     const TokenId id = vocabulary.FindPiece(name);
-    if (id >= 0 && vocabulary.piece_type(id) == PieceType::kByte) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(kSection, "pieces: expected ", name,
-                     " of type byte for byte fallback in a tokenizer of kind 2, found ",
-                     id < 0 ? "none" : "one of another type"));
+    if (id < 0 || vocabulary.piece_type(id) == PieceType::kByte) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        kSection, "pieces: expected ", name,
+        " of type byte for byte fallback in a tokenizer of kind 2, found one of another type"));
   }
   return absl::OkStatus();
 }

@@ -254,7 +254,8 @@ class Variants(unittest.TestCase):
             self.expect_same(model(scaling_type="yarn", scaling=whole), model(scaling_type="yarn", scaling=usual))
         # Without YaRN they say nothing.
         for key in ("yarn_attn_factor", "yarn_ext_factor", "yarn_beta_fast"):
-            self.expect_same(model(scaling={key: 0.75}), model())
+            for number in (0.75, 0.0, -1.0, 2.0):
+                self.expect_same(model(scaling={key: number}), model())
         self.expect_refused(model(scaling_type="yarn", scaling={"yarn_ext_factor": 2.0, **YARN}), "yarn_ext_factor: expected a number up to 1")
 
     # --- Keys that change nothing, and keys that do ------------------------------------------------------------------
@@ -282,11 +283,11 @@ class Variants(unittest.TestCase):
         "expert_gating_func": [(U32, 2)],
         "final_logit_softcapping": [(F32, 0.0)],
         "full_attention_interval": [(U32, 1)],
-        "hidden_activation": [(STRING, "silu"), (STRING, "")],
+        "hidden_activation": [(STRING, "silu"), (STRING, "SiLU"), (STRING, "")],
         "leading_dense_block_count": [(U32, 3)],
         "logit_scale": [(F32, 1.0), (F64, 1.0), (F32, 0.0)],
         "nextn_predict_layers": [(U32, 0)],
-        "pooling_type": [(U32, 0)],
+        "pooling_type": [(U32, 0), (I32, -1), (U32, 2**32 - 1)],
         "residual_scale": [(F32, 1.0)],
         "rope.dimension_sections": [(ARRAY, (I32, [0, 0, 0, 0])), (ARRAY, (I32, []))],
         "rope.freq_base_swa": [(F32, 1000.0)],
@@ -360,6 +361,8 @@ class Variants(unittest.TestCase):
         arrays = with_keys(model(), {"llama.attention.sliding_window": (ARRAY, (U32, [24, 24]))})
         self.expect_refused(
             with_keys(arrays, {"llama.attention.sliding_window_pattern": (ARRAY, (BOOL, [True, False]))}), "a sliding window in some layers only")
+        for longest in (2**24 + 1, 2**32 - 1):
+            self.expect_same(with_keys(model(), {"llama.attention.sliding_window": (U32, longest)}), model())
         window = model(window=24)
         for key, value in (("attention.sliding_window_pattern", (U32, 1)), ("attention.sliding_window_pattern", (ARRAY, (BOOL, [True, True]))),
                            ("attention.key_length_swa", (U32, 16)), ("rope.freq_base_swa", (F32, 10000.0))):  # fmt: skip

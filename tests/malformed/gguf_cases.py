@@ -207,7 +207,7 @@ def hyperparameters(good, add):
     bad("llama.vocab_size", (STRING, "many"), "llama.vocab_size: expected a whole number", "found the text 'many'")
     bad("llama.expert_count", (U32, 8), "llama.expert_count: expected 0 or no such key", "a mixture of experts, found u32 8")
     bad("llama.attention.sliding_window", (STRING, "wide"), "llama.attention.sliding_window: expected a whole number", "found the text 'wide'")
-    bad("llama.attention.sliding_window", (U32, 2**25), "sliding_window: expected 1 to 16777216, found 33554432")
+    bad("llama.attention.sliding_window", (I32, -1), "llama.attention.sliding_window: expected a whole number", "found i32 -1")
     bad("llama.attention.causal", (BOOL, False), "llama.attention.causal: expected 1 or no such key", "attention to what follows, found bool 0")
     bad("llama.logit_scale", (F32, 0.5), "llama.logit_scale: expected 1 or no such key", "found f32 0.5")
     bad("llama.attention.scale", (F32, NAN), "llama.attention.scale", "found f32 nan")

@@ -158,6 +158,12 @@ class EndsTest(unittest.TestCase):
                 gguf = writer_of_hi(["over"], [NORMAL], FIRST, **{key + "_token_id": (4, FIRST)})
                 self.assertTrue(self.text(gguf).endswith(b"hi\n"))
 
+    def test_by_the_list_in_the_file(self):
+        for ids in ([FIRST], [2, FIRST], [FIRST, 4000000, -1, FIRST]):
+            with self.subTest(ids=ids):
+                gguf = writer_of_hi(["over"], [NORMAL], FIRST, eos_token_ids=(ARRAY, (5, ids)))
+                self.assertTrue(self.text(gguf).endswith(b"hi\n"))
+
     def test_a_part_of_a_message(self):
         gguf = writer_of_hi(["<|end|>", "<|return|>", "<|call|>"], [CONTROL] * 3, FIRST)
         self.assertIn(b"hiXX", self.text(gguf))
