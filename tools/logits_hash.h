@@ -49,7 +49,7 @@ absl::StatusOr<uint64_t> Fingerprint(Engine<K>& engine, const FingerprintOptions
   if (!tokenizer.ok()) return tokenizer.status();
   const std::vector<TokenId> prompt = EncodePrompt(*tokenizer, options.prompt);
   if (absl::Status s =
-          CheckFits(prompt.size(), options.tokens, engine.reader().config().context_length);
+          CheckFitsWith(options.tokens, prompt.size(), engine.reader().config().context_length);
       !s.ok())
     return s;
   auto session = engine.NewSession({.context = prompt.size() + options.tokens,

@@ -48,4 +48,12 @@ absl::Status CheckFits(size_t prompt_tokens, size_t context, size_t trained) {
                                             context == 1 ? " position; " : " positions; ", remedy));
 }
 
+absl::Status CheckFitsWith(size_t more, size_t prompt_tokens, size_t trained) {
+  if (absl::Status s = CheckFits(prompt_tokens, trained, trained); !s.ok()) return s;
+  if (more <= trained - prompt_tokens) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("the prompt of ", FormatTokens(prompt_tokens), " and ",
+                                            more, " more do not fit the context of ", trained,
+                                            trained == 1 ? " position" : " positions"));
+}
+
 }  // namespace tvl

@@ -48,6 +48,9 @@ absl::Status CheckContext(uint64_t asked, const TvlReader& reader);
 // OutOfRange if the prompt does not fit `context`, of a model that was trained for `trained`
 // positions; says what to do.
 absl::Status CheckFits(size_t prompt_tokens, size_t context, size_t trained);
+// OutOfRange if the prompt and `more` further positions do not fit the context that a model was
+// trained for.
+absl::Status CheckFitsWith(size_t more, size_t prompt_tokens, size_t trained);
 
 }  // namespace tvl
 
