@@ -343,11 +343,8 @@ absl::StatusOr<ChatLayout> ChooseLayout(const Options& options, const TvlReader&
       RecogniseChatTemplate(tokenizer.view().chat_template());
   if (!found.ok()) return InFile(reader.name(), found.status());
   std::vector<std::string> left_out = found->left_out;
-  if (found->has_system_prompt) {
-    left_out.insert(left_out.begin(), options.system.empty()
-                                          ? "a system prompt of its own (--system gives one)"
-                                          : "a system prompt of its own beside the one given");
-  }
+  if (found->has_system_prompt && options.system.empty())
+    left_out.insert(left_out.begin(), "a system prompt of its own (--system gives one)");
   if (!left_out.empty()) {
     Note(absl::StrCat("the model's chat template also does what tvl leaves out: ",
                       absl::StrJoin(left_out, ", ")));

@@ -94,7 +94,7 @@ OutputFile::OutputFile(std::string path, int fd, std::optional<AtomicFile> file)
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
-    : path_(other.path_), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {
   if (other.file_) file_.emplace(*std::move(other.file_));
 }
 

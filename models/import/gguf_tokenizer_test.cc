@@ -438,7 +438,13 @@ TEST(GgufTokenizerTest, SentencePieceWithoutScoresAndTypes) {
   EXPECT_EQ(metadata.Import(260)->scores, std::vector<float>(260, 7)) << "integers are numbers";
   numbers[3] = 3;
   metadata.Set("token_type", numbers);
-  EXPECT_EQ(metadata.Import(260)->flags & kTokenizerByteFallback, 0u) << "a control token is none";
+  EXPECT_EQ(metadata.Import(260)->piece_types, types) << "bytes are known by their names";
+  tokens[3 + 'q'] = "no byte";
+  metadata.Set("tokens", tokens);
+  EXPECT_NE(metadata.Import(260)->flags & kTokenizerByteFallback, 0u) << "the others have theirs";
+  for (size_t i = 3; i < 259; ++i) tokens[i] = "no byte";
+  metadata.Set("tokens", tokens);
+  EXPECT_EQ(metadata.Import(260)->flags & kTokenizerByteFallback, 0u) << "there is none";
 }
 
 }  // namespace
