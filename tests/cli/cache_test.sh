@@ -232,6 +232,15 @@ make_gguf.Gguf.draw = lambda self, rng, name, shape, kind: self.tensors.append(m
 open(sys.argv[1], "wb").write(make_gguf.llama(["Q5_1"], shape).bytes())
 END
 large=$scratch/large.gguf
+# The exit code of the first, in `code`. A shell may still take it for stopped when it goes on already, and returns then.
+stopped=$((128 + $(kill -l STOP)))
+wait_for_first() {
+  code=$stopped
+  while [ "$code" = $stopped ]; do
+    wait $first
+    code=$?
+  done
+}
 converting() { temporary_file "$cache/x" || ! kill -0 $first 2>/dev/null; }
 # Begins a conversion that stands still in the middle.
 begin_conversion() {
@@ -243,7 +252,7 @@ begin_conversion() {
     until converting; do sleep 0.001; done
     kill -STOP $first 2>/dev/null && ! compgen -G "$cache/large-*.tvl" >/dev/null && return
     kill -CONT $first 2>/dev/null
-    wait $first
+    wait_for_first
   done
   failed "the conversion was over before it could be disturbed"
 }
@@ -259,7 +268,8 @@ wait $second
 code=$?
 expect_code 0
 [ "$(wc -l <"$err")" = 1 ] || failed "expected the second to convert nothing"
-wait $first || failed "expected the first to succeed"
+wait_for_first
+[ "$code" = 0 ] || failed "expected the first to succeed"
 grep -q "Q5_1: .*requantised" "$scratch/first_err" || failed "expected the first to convert"
 expect_tidy
 
@@ -268,8 +278,7 @@ for ((try = 0; try < 20; try++)); do
   begin_conversion
   kill -INT $first
   kill -CONT $first
-  wait $first
-  code=$?
+  wait_for_first
   [ "$code" = 0 ] || break # it stood still after the last look at interrupts
 done
 ran="interrupted"
@@ -277,13 +286,13 @@ expect_code 130
 [ -z "$(ls -A "$cache")" ] || failed "expected nothing in the cache, found $(ls -A "$cache")"
 begin_conversion
 kill -KILL $first
-wait $first
+wait_for_first
 run $tvl cache clear
 expect_code 0
 [ -z "$(ls -A "$cache")" ] || failed "expected the leftovers to go, found $(ls -A "$cache")"
 begin_conversion
 kill -KILL $first
-wait $first
+wait_for_first
 run $tvl verify "$large"
 expect_code 0
 expect_tidy
@@ -296,7 +305,7 @@ run $tvl convert "$scratch/all.gguf" "$scratch/all.tvl"
 expect_code 0
 sum() { sha256sum "$1" | head -c 16; }
 if [ "$(sum "$scratch/all.gguf")" = a42a2ac395240bf6 ]; then
-  [ "$(sum "$scratch/all.tvl")" = 09dc8dc4736a9c6b ] ||
+  [ "$(sum "$scratch/all.tvl")" = 34da9bd2d30e4d78 ] ||
     failed "a conversion gives other bytes: raise kConversionVersion in tools/conversion.h, and note $(sum "$scratch/all.tvl") here"
 else
   failed "make_gguf.py makes another file: note $(sum "$scratch/all.gguf") here, and $(sum "$scratch/all.tvl")"
