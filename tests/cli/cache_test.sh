@@ -232,15 +232,6 @@ make_gguf.Gguf.draw = lambda self, rng, name, shape, kind: self.tensors.append(m
 open(sys.argv[1], "wb").write(make_gguf.llama(["Q5_1"], shape).bytes())
 END
 large=$scratch/large.gguf
-# The exit code of the first, in `code`. A shell may still take it for stopped when it goes on already, and returns then.
-stopped=$((128 + $(kill -l STOP)))
-wait_for_first() {
-  code=$stopped
-  while [ "$code" = $stopped ]; do
-    wait $first
-    code=$?
-  done
-}
 converting() { temporary_file "$cache/x" || ! kill -0 $first 2>/dev/null; }
 # Begins a conversion that stands still in the middle.
 begin_conversion() {
@@ -252,7 +243,7 @@ begin_conversion() {
     until converting; do sleep 0.001; done
     kill -STOP $first 2>/dev/null && ! compgen -G "$cache/large-*.tvl" >/dev/null && return
     kill -CONT $first 2>/dev/null
-    wait_for_first
+    wait_for_job $first
   done
   failed "the conversion was over before it could be disturbed"
 }
@@ -268,7 +259,7 @@ wait $second
 code=$?
 expect_code 0
 [ "$(wc -l <"$err")" = 1 ] || failed "expected the second to convert nothing"
-wait_for_first
+wait_for_job $first
 [ "$code" = 0 ] || failed "expected the first to succeed"
 grep -q "Q5_1: .*requantised" "$scratch/first_err" || failed "expected the first to convert"
 expect_tidy
@@ -278,7 +269,7 @@ for ((try = 0; try < 20; try++)); do
   begin_conversion
   kill -INT $first
   kill -CONT $first
-  wait_for_first
+  wait_for_job $first
   [ "$code" = 0 ] || break # it stood still after the last look at interrupts
 done
 ran="interrupted"
@@ -286,13 +277,13 @@ expect_code 130
 [ -z "$(ls -A "$cache")" ] || failed "expected nothing in the cache, found $(ls -A "$cache")"
 begin_conversion
 kill -KILL $first
-wait_for_first
+wait_for_job $first
 run $tvl cache clear
 expect_code 0
 [ -z "$(ls -A "$cache")" ] || failed "expected the leftovers to go, found $(ls -A "$cache")"
 begin_conversion
 kill -KILL $first
-wait_for_first
+wait_for_job $first
 run $tvl verify "$large"
 expect_code 0
 expect_tidy

@@ -59,6 +59,16 @@ wait_for() {
   failed "waited in vain for: $*"
 }
 
+# wait_for_job JOB: its exit code, in $code. A shell may still take a job that goes on again for stopped, and return then.
+stopped=$((128 + $(kill -l STOP)))
+wait_for_job() {
+  code=$stopped
+  while [ "$code" = $stopped ]; do
+    wait "$1"
+    code=$?
+  done
+}
+
 # amid_conversion DO IN OUT TOKENIZER: begins tvl convert and calls DO while it stands still in the middle. A fast
 # machine may be done before it can be stopped, or stand still after the last thing that DO disturbs: then again, with an
 # IN that ends in zeros of the same size. Its exit code is in $code. Needs set -m.
@@ -75,8 +85,7 @@ amid_conversion() {
       "$1"
       kill -CONT %%
     fi
-    wait %%
-    code=$?
+    wait_for_job %%
     [ "$code" = 0 ] || return
   done
   failed "the conversion was over before it could be disturbed, $try times"

@@ -15,8 +15,7 @@ truncate_and_wait() {
   kill -STOP %%
   truncate -s 8192 "$1"
   kill -CONT %%
-  wait %%
-  code=$?
+  wait_for_job %%
 }
 
 # In the middle of a text, by the calling thread and by others: what was written stays, and a newline ends it.
