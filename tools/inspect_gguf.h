@@ -10,6 +10,7 @@
 
 namespace tvl {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): of JSON's move constructor, which throws nothing
 struct GgufInspection {
   std::string text;
   nlohmann::ordered_json json;

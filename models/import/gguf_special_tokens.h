@@ -24,13 +24,13 @@ namespace tvl {
 //   - no types: of the file's own ids the unknown token is of that type, bos and eos are control
 //     tokens. (To llama.cpp they are normal.)
 //
-// Generation ends at eos, eot, eom, at those that eos_token_ids lists, and the three of fill-in-the-middle that llama.cpp counts
-// (padding, repository, separator of files), by id; and at tokens of well-known text, whatever
-// their type. These, and the others of fill-in-the-middle, are control tokens then, so that no text
-// of a user's becomes one, even where merges make it, which llama.cpp does not see to. So are
-// tokens that open a turn if they are normal ones and the chat template spells them: it could not
-// otherwise become what the model was trained with. A note says so of each. User-defined tokens
-// stay what they are, and text becomes them.
+// Generation ends at eos, eot, eom, at those that eos_token_ids lists, and the three of
+// fill-in-the-middle that llama.cpp counts (padding, repository, separator of files), by id; and at
+// tokens of well-known text, whatever their type. These, and the others of fill-in-the-middle, are
+// control tokens then, so that no text of a user's becomes one, even where merges make it, which
+// llama.cpp does not see to. So are tokens that open a turn if they are normal ones and the chat
+// template spells them: it could not otherwise become what the model was trained with. A note says
+// so of each. User-defined tokens stay what they are, and text becomes them.
 //
 // InvalidArgument naming the key: ids that are no integers.
 absl::Status ReadGgufSpecialTokens(const GgufMetadata& metadata, TokenizerData* data,
