@@ -9,7 +9,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "backends/scalar_reference/scalar_reference.h"
@@ -66,9 +65,11 @@ TYPED_TEST_SUITE_P(NanTest);
 TYPED_TEST_P(NanTest, RmsNorm) {
   this->ForEachPlace([](const std::vector<float>& x) {
     const std::vector<float> weight = NanTest<TypeParam>::Ordinary(x.size());
-    for (const auto& [a, b] : {std::pair(&x, &weight), std::pair(&weight, &x)}) {
+    for (const bool swapped : {false, true}) {
+      const std::vector<float>& a = swapped ? weight : x;
+      const std::vector<float>& b = swapped ? x : weight;
       NanTest<TypeParam>::ExpectEqual(x.size(), [&]<typename K>(float* y) {
-        K::RmsNorm(a->data(), b->data(), x.size(), 1e-5f, y);
+        K::RmsNorm(a.data(), b.data(), x.size(), 1e-5f, y);
       });
     }
   });
@@ -99,12 +100,14 @@ TYPED_TEST_P(NanTest, Softmax) {
 TYPED_TEST_P(NanTest, SwiGluAndAdd) {
   this->ForEachPlace([](const std::vector<float>& x) {
     const std::vector<float> other = NanTest<TypeParam>::Ordinary(x.size());
-    for (const auto& [a, b] : {std::pair(&x, &other), std::pair(&other, &x)}) {
+    for (const bool swapped : {false, true}) {
+      const std::vector<float>& a = swapped ? other : x;
+      const std::vector<float>& b = swapped ? x : other;
       NanTest<TypeParam>::ExpectEqual(
-          x.size(), [&]<typename K>(float* y) { K::SwiGlu(a->data(), b->data(), x.size(), y); });
+          x.size(), [&]<typename K>(float* y) { K::SwiGlu(a.data(), b.data(), x.size(), y); });
       NanTest<TypeParam>::ExpectEqual(x.size(), [&]<typename K>(float* y) {
-        for (size_t i = 0; i < x.size(); ++i) y[i] = (*a)[i];
-        K::Add(b->data(), x.size(), y);
+        for (size_t i = 0; i < x.size(); ++i) y[i] = a[i];
+        K::Add(b.data(), x.size(), y);
       });
     }
   });
