@@ -8,7 +8,7 @@
 //
 //     floats, B > 1    data[t / B * B * stride + k % 4 * (stride / 4) * B + k / 4 * B + t % B]
 //     quants           quants[t / B * B * quant_stride + k / 4 * 4 * B + t % B * 4 + k % 4]
-//     scales, sums     scales[t / B * B * block_stride + k / 32 * B + t % B]
+//     scales and sums  scales[t / B * B * block_stride + k / 32 * B + t % B]
 //
 // where stride is a multiple of 4. A product with one row looks at no stride.
 #ifndef TVL_CORE_ACTIVATIONS_H_
@@ -37,8 +37,8 @@ struct FloatRows {
   FloatRows From(size_t t) const { return {Row(t), stride}; }
 };
 
-// The same quantised to 8 bits, for weights of q8, q4 and q4m: in blocks of 32 along K, x[k] is
-// about scales[k / 32] * quants[k]. K is padded to whole superblocks, and there all is 0. A view of
+// The same quantised to 8 bits, for the quantised types: in blocks of 32 along K, x[k] is about
+// scales[k / 32] * quants[k]. K is padded to the longest superblocks, and there all is 0. A view of
 // memory that somebody else owns; QuantizeActivations (core/kernel.h) writes it, of the padding
 // only what its last block holds.
 struct QuantizedRows {
@@ -47,21 +47,32 @@ struct QuantizedRows {
   int8_t* quants = nullptr;
   float* scales = nullptr;  // (rows, block_stride); in batches (rows / B, block_stride, B)
   int32_t* sums = nullptr;  // as scales: of the quants of each block
+  // As sums: of the first 16 quants of each block, since blocks of q6k are of 16.
+  int32_t* half_sums = nullptr;
   size_t quant_stride = 0;  // a multiple of 64
   size_t block_stride = 0;
 
   // In batches: t is a multiple of B.
   QuantizedRows From(size_t t) const {
-    return {quants + t * quant_stride, scales + t * block_stride, sums + t * block_stride,
-            quant_stride, block_stride};
+    return {quants + t * quant_stride,
+            scales + t * block_stride,
+            sums + t * block_stride,
+            half_sums + t * block_stride,
+            quant_stride,
+            block_stride};
   }
   // All rows without their first blocks. Not of batches.
   QuantizedRows FromBlock(size_t block) const {
-    return {quants + block * kQuantBlock, scales + block, sums + block, quant_stride, block_stride};
+    return {quants + block * kQuantBlock,
+            scales + block,
+            sums + block,
+            half_sums + block,
+            quant_stride,
+            block_stride};
   }
 
   // Of rows of n numbers.
-  static constexpr size_t QuantStride(size_t n) { return RoundUp(n, kSuperblock); }
+  static constexpr size_t QuantStride(size_t n) { return RoundUp(n, kKSuperblock); }
   static constexpr size_t Blocks(size_t n) { return QuantStride(n) / kQuantBlock; }
 };
 
@@ -118,16 +129,18 @@ void PlaceRows(const float* rows, size_t row_stride, size_t count, size_t n, siz
   }
 }
 
-// Writes block `block` of row t of `batches`: 32 quants, their scale and their sum.
+// Writes block `block` of row t of `batches`: 32 quants, their scale and their sums.
 template <size_t B>
-void PlaceBlock(const int8_t* quants, float scale, int32_t sum, size_t block, size_t t,
-                const QuantizedRows& batches) {
+void PlaceBlock(const int8_t* quants, float scale, int32_t sum, int32_t half_sum, size_t block,
+                size_t t, const QuantizedRows& batches) {
   constexpr size_t kQuad = 4;
   const size_t batch = t / B * B, i = t % B;
   int8_t* at = batches.quants + batch * batches.quant_stride + block * kQuantBlock * B + i * kQuad;
   for (size_t k = 0; k < kQuantBlock; k += kQuad) std::memcpy(at + k * B, quants + k, kQuad);
-  batches.scales[batch * batches.block_stride + block * B + i] = scale;
-  batches.sums[batch * batches.block_stride + block * B + i] = sum;
+  const size_t number = batch * batches.block_stride + block * B + i;
+  batches.scales[number] = scale;
+  batches.sums[number] = sum;
+  batches.half_sums[number] = half_sum;
 }
 
 }  // namespace tvl

@@ -100,6 +100,7 @@ class AttentionPass {
         std::memset(s_.q_quants.quants, 0, QuantizedRows::QuantStride(slot_.head_dim));
         std::fill_n(s_.q_quants.scales, blocks, 0.0f);
         std::fill_n(s_.q_quants.sums, blocks, 0);
+        std::fill_n(s_.q_quants.half_sums, blocks, 0);
         K::QuantizeActivations(q, slot_.head_dim, s_.q_quants);
       } else {
         for (size_t r = 0; r < rows(); ++r)

@@ -24,12 +24,12 @@ void QuantizeIntoBatches(const float* x, size_t n, size_t first_block, size_t t,
     constexpr size_t kBlocks = 16;
     alignas(kLineBytes) int8_t quants[kBlocks * kQuantBlock];
     float scales[kBlocks];
-    int32_t sums[kBlocks];
+    int32_t sums[kBlocks], half_sums[kBlocks];
     for (size_t first = 0; first < n; first += kBlocks * kQuantBlock) {
       const size_t some = std::min(kBlocks * kQuantBlock, n - first);
-      K::QuantizeActivations(x + first, some, {quants, scales, sums, 0, 0});
+      K::QuantizeActivations(x + first, some, {quants, scales, sums, half_sums, 0, 0});
       for (size_t b = 0; b * kQuantBlock < some; ++b) {
-        PlaceBlock<K::kQuantBatch>(quants + b * kQuantBlock, scales[b], sums[b],
+        PlaceBlock<K::kQuantBatch>(quants + b * kQuantBlock, scales[b], sums[b], half_sums[b],
                                    first_block + first / kQuantBlock + b, t, batches);
       }
     }

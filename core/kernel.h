@@ -26,9 +26,10 @@
 // Operations
 //
 // K is w.cols, and Kp is K as stored: rounded up to a multiple of 4 for f32, f16, bf16 and i8, of
-// 64 for q8, q4 and q4m (core/tile.h). Beyond K activations are 0, and so are weights, of q4m their
-// quants: a block that K ends in has its minimum there too, times nothing. What w[r][k] is of each
-// type is in core/tile_weight.h, and how each writes 0 in models/TVL_FORMAT.md.
+// 64 for q8, q4 and q4m, of 256 for q4k, q5k and q6k (core/tile.h). Beyond K activations are 0, and
+// so are weights, of types with minima their quants: a block that K ends in has its minimum there
+// too, times nothing. What w[r][k] is of each type is in core/tile_weight.h, and how each writes 0
+// in models/TVL_FORMAT.md.
 //
 // The dot of a row of f32, f16, bf16 or i8 with x. Weights are widened to f32, which is exact. How
 // the four chains interleave in time is free.
@@ -39,21 +40,22 @@
 //
 // QuantizeActivations(x, n, out), for each block b of 32 numbers that n touches; beyond n, x is +0
 //     m = the unsigned maximum of the bits of x without the sign
-//     if m >= 0x7f800000 (an infinity or a NaN is among them): scale[b] = NaN, quants 0, sum 0
-//     if m < 0x0d800000 (all are below 2^-100): scale[b] = +0, quants 0, sum 0
+//     if m >= 0x7f800000 (an infinity or a NaN is among them): scale[b] = NaN, quants and sums 0
+//     if m < 0x0d800000 (all are below 2^-100): scale[b] = +0, quants and sums 0
 //     else a = the float of m, scale[b] = a / 127, i = 127 / a,
 //          quant[k] = x[k] * i, rounded to nearest even, which is -127 to 127
-//          sum[b] = the sum of the block's quants
+//          sum[b] = the sum of the block's quants, half_sum[b] that of the first 16 of them
 // All 32 quants of these blocks are written and nothing of others, which other threads may be
 // writing.
 //
-// The dot of a row of q8, q4 or q4m with quantised x. Of block b: s is the exact sum of the
-// products of its quants (q4: of the quants less 8), below 2^24; ws and xs are the scales, wm is
-// the minimum (f16, widened).
+// The dot of a row of a quantised type with quantised x, block by block of 32 inputs, of q6k of 16.
+// Of block b: s is the exact sum of the products of its quants (q4: of the quants less 8, q6k: less
+// 32), below 2^24; ws is its scale and wm what its minimum adds (PanelScale and PanelMinimum of
+// core/tile_weight.h, exact in f32); xs is the scale of the inputs, and sum theirs.
 //
 //     acc = +0
 //     acc = fma(float(s), ws * xs, acc)               for increasing b
-//     acc = fma(float(sum[b]), wm * xs, acc)          q4m only, after the line above
+//     acc = fma(float(sum), wm * xs, acc)             q4m, q4k and q5k, after the line above
 //     dot = acc
 //
 // Gemv<W>(w, panels, x, y)
@@ -210,9 +212,11 @@ concept Kernel = requires {
 }
 &&BatchedKernel<K>&& WeightKernel<K, WeightType::kF32>&& WeightKernel<K, WeightType::kF16>&&
     WeightKernel<K, WeightType::kBF16>&& WeightKernel<K, WeightType::kQ8>&&
-        WeightKernel<K, WeightType::kQ4>&& WeightKernel<K, WeightType::kQ4M>&& ProductKernel<
-            K, WeightType::kI8>&& QuantizeKernel<K>&& RoundKernel<K>&& ScaleKernel<K>&&
-            RmsNormKernel<K>&& RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
+        WeightKernel<K, WeightType::kQ4>&& WeightKernel<K, WeightType::kQ4M>&&
+            WeightKernel<K, WeightType::kQ4K>&& WeightKernel<K, WeightType::kQ5K>&&
+                WeightKernel<K, WeightType::kQ6K>&& ProductKernel<K, WeightType::kI8>&&
+                    QuantizeKernel<K>&& RoundKernel<K>&& ScaleKernel<K>&& RmsNormKernel<K>&&
+                        RopeKernel<K>&& SoftmaxKernel<K>&& SwiGluKernel<K>&& AddKernel<K>;
 
 // The one switch from a weight type that is data to a kernel that is code: calls f<W>() with W ==
 // type.
@@ -231,6 +235,12 @@ void WithWeightType(WeightType type, F&& f) noexcept {
       return f.template operator()<WeightType::kQ4>();
     case WeightType::kQ4M:
       return f.template operator()<WeightType::kQ4M>();
+    case WeightType::kQ4K:
+      return f.template operator()<WeightType::kQ4K>();
+    case WeightType::kQ5K:
+      return f.template operator()<WeightType::kQ5K>();
+    case WeightType::kQ6K:
+      return f.template operator()<WeightType::kQ6K>();
     case WeightType::kI8:
       return f.template operator()<WeightType::kI8>();
   }

@@ -25,8 +25,8 @@ struct Block {
   template <QuantizeKernel K>
   void Quantize(const float* x, size_t n) {
     float wide;
-    int32_t sum;
-    K::QuantizeActivations(x, n, {quants, &wide, &sum, 0, 0});
+    int32_t sum, half_sum;
+    K::QuantizeActivations(x, n, {quants, &wide, &sum, &half_sum, 0, 0});
     scale = F32ToF16(wide);
   }
 };

@@ -129,7 +129,7 @@ class RunState {
   }
   static size_t LaneBytes(const QuantizedRows&, size_t rows, size_t width) {
     return rows * (QuantizedRows::QuantStride(width) +
-                   BlockStride(width) * (sizeof(float) + sizeof(int32_t)));
+                   BlockStride(width) * (sizeof(float) + 2 * sizeof(int32_t)));
   }
 
   static void SetLane(std::byte* at, size_t width, size_t, Lane* lane) {
@@ -141,6 +141,7 @@ class RunState {
     lane->quants = reinterpret_cast<int8_t*>(at);
     lane->scales = reinterpret_cast<float*>(at + rows * lane->quant_stride);
     lane->sums = reinterpret_cast<int32_t*>(lane->scales + rows * lane->block_stride);
+    lane->half_sums = lane->sums + rows * lane->block_stride;
   }
 
   template <typename F>

@@ -116,12 +116,13 @@ TEST(RunStateTest, RowsAreAlignedAndFillTheArenaWithoutOverlap) {
     }
     for (const auto& [rows, count, width] : QuantizedLanes(state)) {
       ASSERT_EQ(reinterpret_cast<uintptr_t>(rows->quants) % kLineBytes, 0u);
-      ASSERT_EQ(rows->quant_stride, RoundUp(width, kSuperblock));
+      ASSERT_EQ(rows->quant_stride, RoundUp(width, kKSuperblock));
       ASSERT_GE(rows->block_stride, rows->quant_stride / kQuantBlock);
       ASSERT_EQ(rows->block_stride * sizeof(float) % kLineBytes, 0u);
       add(rows->quants, count * rows->quant_stride);
       add(rows->scales, count * rows->block_stride * sizeof(float));
       add(rows->sums, count * rows->block_stride * sizeof(int32_t));
+      add(rows->half_sums, count * rows->block_stride * sizeof(int32_t));
     }
     const std::byte* free = pieces.begin()->first;
     for (const auto& [begin, bytes] : pieces) {

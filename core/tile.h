@@ -22,8 +22,12 @@ inline constexpr size_t kUnitRows = kPanelRows * kPanelsPerUnit;
 // canonical dot.
 inline constexpr size_t kDotChains = 4;
 
-// Multiple to which K is padded for the quantised types: one superblock, of two blocks.
+// Multiple to which K is padded for q8, q4 and q4m: one superblock, of two blocks.
 inline constexpr size_t kSuperblock = 64;
+
+// The same for q4k, q5k and q6k, GGUF's K-quants: a superblock of theirs is ggml's, whose blocks
+// have integer scales that share one number.
+inline constexpr size_t kKSuperblock = 256;
 
 // Inputs that share a scale, in weights and in quantised activations: as many as a unit has rows,
 // so that the threads that compute a vector can also quantise it, each what it wrote.
@@ -38,22 +42,47 @@ enum class WeightType : uint32_t {
   kQ8 = 4,
   kQ4 = 5,
   kQ4M = 6,
+  kQ4K = 7,
+  kQ5K = 8,
+  kQ6K = 9,
   // 8-bit integers that stand for themselves: the values of a KV cache in q8 (core/kv_slot.h).
   kI8 = 100,
 };
 
 inline constexpr WeightType kFloatTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16};
 // Integers with a scale per block, multiplied with quantised activations.
-inline constexpr WeightType kQuantizedTypes[] = {WeightType::kQ8, WeightType::kQ4,
-                                                 WeightType::kQ4M};
+inline constexpr WeightType kQuantizedTypes[] = {WeightType::kQ8,  WeightType::kQ4,
+                                                 WeightType::kQ4M, WeightType::kQ4K,
+                                                 WeightType::kQ5K, WeightType::kQ6K};
 inline constexpr WeightType kWeightTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16,
-                                              WeightType::kQ8,  WeightType::kQ4,  WeightType::kQ4M};
+                                              WeightType::kQ8,  WeightType::kQ4,  WeightType::kQ4M,
+                                              WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K};
 
 constexpr bool IsQuantized(WeightType type) {
   for (const WeightType quantized : kQuantizedTypes) {
     if (type == quantized) return true;
   }
   return false;
+}
+
+// q4k, q5k or q6k.
+constexpr bool IsKQuant(WeightType type) {
+  return type == WeightType::kQ4K || type == WeightType::kQ5K || type == WeightType::kQ6K;
+}
+
+// Whether a block has a minimum beside its scale.
+constexpr bool HasMinima(WeightType type) {
+  return type == WeightType::kQ4M || type == WeightType::kQ4K || type == WeightType::kQ5K;
+}
+
+// Inputs of a row that share a scale: kQuantBlock, but of q6k half of that.
+constexpr size_t ScaleBlock(WeightType type) {
+  return type == WeightType::kQ6K ? kQuantBlock / 2 : kQuantBlock;
+}
+
+// Inputs of a superblock of a quantised type.
+constexpr size_t SuperblockCols(WeightType type) {
+  return IsKQuant(type) ? kKSuperblock : kSuperblock;
 }
 
 constexpr size_t RoundUp(size_t n, size_t multiple) {
@@ -64,23 +93,24 @@ constexpr size_t PanelCount(size_t rows) { return (rows + kPanelRows - 1) / kPan
 
 // K as stored: `cols` and the padding.
 constexpr size_t PaddedCols(WeightType type, size_t cols) {
-  switch (type) {
-    case WeightType::kF32:
-    case WeightType::kF16:
-    case WeightType::kBF16:
-    case WeightType::kI8:
-      return RoundUp(cols, kDotChains);
-    case WeightType::kQ8:
-    case WeightType::kQ4:
-    case WeightType::kQ4M:
-      return RoundUp(cols, kSuperblock);
-  }
-  return 0;
+  return RoundUp(cols, IsQuantized(type) ? SuperblockCols(type) : kDotChains);
 }
 
-// Lines of a superblock that hold quants; a line of scales follows, and for q4m one of minima.
+// Lines of a superblock of q8, q4 and q4m that hold quants; a line of scales follows, and for q4m
+// one of minima.
 constexpr size_t SuperblockQuantLines(WeightType type) { return type == WeightType::kQ8 ? 16 : 8; }
+
+// A superblock of q4k, q5k or q6k begins with a line of the numbers that its scales (and minima)
+// share and four lines of scales and minima. Then come its blocks of ScaleBlock inputs: of q5k and
+// q6k a line of the quants' high bits, and of all types lines of their low four bits, as q4's.
+// Everything is read once, in the order in which it lies.
+inline constexpr size_t kKHeadLines = 5;
+constexpr size_t KBlockLines(WeightType type) {
+  return (type == WeightType::kQ4K ? 0 : 1) + ScaleBlock(type) / 8;
+}
+
 constexpr size_t SuperblockLines(WeightType type) {
+  if (IsKQuant(type)) return kKHeadLines + kKSuperblock / ScaleBlock(type) * KBlockLines(type);
   return SuperblockQuantLines(type) + (type == WeightType::kQ4M ? 2 : 1);
 }
 
@@ -98,7 +128,10 @@ constexpr size_t PanelLines(WeightType type, size_t cols) {
     case WeightType::kQ8:
     case WeightType::kQ4:
     case WeightType::kQ4M:
-      return padded / kSuperblock * SuperblockLines(type);
+    case WeightType::kQ4K:
+    case WeightType::kQ5K:
+    case WeightType::kQ6K:
+      return padded / SuperblockCols(type) * SuperblockLines(type);
   }
   return 0;
 }
@@ -138,6 +171,45 @@ constexpr size_t TileIndexMinimum(size_t row, size_t k) {
   return TileIndexScale(WeightType::kQ4M, row, k) + kLineBytes / 2;
 }
 
+// Of q4k, q5k and q6k. The first byte of the block that input k is in.
+constexpr size_t TileByteKBlock(WeightType type, size_t k) {
+  return (k / kKSuperblock * SuperblockLines(type) + kKHeadLines +
+          k % kKSuperblock / ScaleBlock(type) * KBlockLines(type)) *
+         kLineBytes;
+}
+// The byte of the quant's low four bits, in its low or high nibble (IsHighNibble).
+constexpr size_t TileByteKLow(WeightType type, size_t row, size_t k) {
+  return TileByteKBlock(type, k) + (type == WeightType::kQ4K ? 0 : kLineBytes) +
+         k % ScaleBlock(type) / 8 * kLineBytes + 4 * row + k % 4;
+}
+// The byte that has the quant's high bits, of q5k one and of q6k two, from bit KHighShift on.
+constexpr size_t TileByteKHigh(WeightType type, size_t row, size_t k) {
+  return TileByteKBlock(type, k) + 4 * row + k % 4;
+}
+constexpr size_t KHighShift(WeightType type, size_t k) {
+  return k % ScaleBlock(type) / 4 * (type == WeightType::kQ6K ? 2 : 1);
+}
+
+// The byte of the integer scale of row `row` and of the block that input k is in: u8 of q4k and
+// q5k, i8 of q6k. The minimum's, u8, lies 16 bytes on.
+constexpr size_t TileByteKScale(WeightType type, size_t row, size_t k) {
+  return k / kKSuperblock * SuperblockLines(type) * kLineBytes + kLineBytes +
+         k % kKSuperblock / ScaleBlock(type) * (type == WeightType::kQ6K ? 1 : 2) * kPanelRows +
+         row;
+}
+constexpr size_t TileByteKMinimum(WeightType type, size_t row, size_t k) {
+  return TileByteKScale(type, row, k) + kPanelRows;
+}
+
+// Index, in f16 numbers within a panel, of the number that multiplies the integer scales of row
+// `row` in the superblock that input k is in (ggml's d), and of the one of the minima (dmin).
+constexpr size_t TileIndexKScale(WeightType type, size_t row, size_t k) {
+  return k / kKSuperblock * SuperblockLines(type) * (kLineBytes / 2) + row;
+}
+constexpr size_t TileIndexKMinimum(WeightType type, size_t row, size_t k) {
+  return TileIndexKScale(type, row, k) + kPanelRows;
+}
+
 // Name as it is written on the command line and printed.
 constexpr const char* WeightTypeName(WeightType type) {
   switch (type) {
@@ -153,6 +225,12 @@ constexpr const char* WeightTypeName(WeightType type) {
       return "q4";
     case WeightType::kQ4M:
       return "q4m";
+    case WeightType::kQ4K:
+      return "q4k";
+    case WeightType::kQ5K:
+      return "q5k";
+    case WeightType::kQ6K:
+      return "q6k";
     case WeightType::kI8:
       return "i8";
   }

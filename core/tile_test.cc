@@ -3,6 +3,9 @@
 #include "core/tile.h"
 
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,7 +17,8 @@ namespace tvl {
 namespace {
 
 constexpr WeightType kTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16,
-                                 WeightType::kQ8,  WeightType::kQ4,  WeightType::kQ4M};
+                                 WeightType::kQ8,  WeightType::kQ4,  WeightType::kQ4M,
+                                 WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K};
 
 size_t Ceil(size_t a, size_t b) {
   while (a % b != 0) ++a;
@@ -36,6 +40,12 @@ size_t LinesByTheFormat(WeightType type, size_t cols) {
       return Ceil(cols, 64) / 64 * 9;
     case WeightType::kQ4M:
       return Ceil(cols, 64) / 64 * 10;
+    case WeightType::kQ4K:
+      return Ceil(cols, 256) / 256 * 37;
+    case WeightType::kQ5K:
+      return Ceil(cols, 256) / 256 * 45;
+    case WeightType::kQ6K:
+      return Ceil(cols, 256) / 256 * 53;
   }
   return 0;
 }
@@ -43,14 +53,16 @@ size_t LinesByTheFormat(WeightType type, size_t cols) {
 TEST(TileTest, TypeNumbersAreThoseOfTheFormat) {
   uint32_t number = 0;
   for (const WeightType type : kTypes) EXPECT_EQ(static_cast<uint32_t>(type), ++number);
-  const char* const names[] = {"f32", "f16", "bf16", "q8", "q4", "q4m"};
-  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(std::string(WeightTypeName(kTypes[i])), names[i]);
+  const char* const names[] = {"f32", "f16", "bf16", "q8", "q4", "q4m", "q4k", "q5k", "q6k"};
+  ASSERT_EQ(std::size(kTypes), std::size(names));
+  for (size_t i = 0; i < std::size(names); ++i)
+    EXPECT_EQ(std::string(WeightTypeName(kTypes[i])), names[i]);
 }
 
 TEST(TileTest, PanelSizes) {
   for (const WeightType type : kTypes) {
     for (const size_t cols :
-         {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 172, 4096}) {
+         {1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 172, 255, 256, 257, 4096}) {
       EXPECT_EQ(PanelLines(type, cols), LinesByTheFormat(type, cols))
           << WeightTypeName(type) << ' ' << cols;
       EXPECT_EQ(PanelBytes(type, cols), 64 * LinesByTheFormat(type, cols));
@@ -99,6 +111,49 @@ TEST(TileTest, LineOfBF16HoldsPairsOfK) {
   EXPECT_EQ(TileIndexBF16(5, 1), 11u);
   EXPECT_EQ(TileIndexBF16(5, 2) * 2, 64u + 4 * 5);  // in bytes: the second line
   EXPECT_EQ((TileIndexBF16(15, 11) + 1) * 2, PanelBytes(WeightType::kBF16, 12));
+}
+
+// A block of each type, by the formulas of models/TVL_FORMAT.md.
+TEST(TileTest, KQuants) {
+  EXPECT_EQ(TileIndexKScale(WeightType::kQ4K, 3, 300), 37u * 32 + 3);
+  EXPECT_EQ(TileIndexKMinimum(WeightType::kQ5K, 3, 300), 45u * 32 + 19);
+  EXPECT_EQ(TileByteKScale(WeightType::kQ4K, 5, 70), 64u + 2 * 32 + 5);
+  EXPECT_EQ(TileByteKMinimum(WeightType::kQ4K, 5, 70), 64u + 2 * 32 + 16 + 5);
+  EXPECT_EQ(TileByteKScale(WeightType::kQ6K, 5, 70), 64u + 4 * 16 + 5);
+  EXPECT_EQ(TileByteKLow(WeightType::kQ4K, 2, 77), (5 + 2 * 4 + 1) * 64u + 4 * 2 + 1);
+  EXPECT_EQ(TileByteKLow(WeightType::kQ5K, 2, 77), (5 + 2 * 5 + 1 + 1) * 64u + 4 * 2 + 1);
+  EXPECT_EQ(TileByteKHigh(WeightType::kQ5K, 2, 77), (5 + 2 * 5) * 64u + 4 * 2 + 1);
+  EXPECT_EQ(KHighShift(WeightType::kQ5K, 77), 3u);
+  EXPECT_EQ(TileByteKLow(WeightType::kQ6K, 2, 77), (5 + 4 * 3 + 1 + 1) * 64u + 4 * 2 + 1);
+  EXPECT_EQ(KHighShift(WeightType::kQ6K, 77), 6u);
+  for (const WeightType type : {WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K}) {
+    EXPECT_TRUE(IsKQuant(type));
+    EXPECT_EQ(TileByteKLow(type, 15, 511), PanelBytes(type, 512) - 1);
+    // No two of a superblock's numbers share a bit of a byte.
+    std::map<size_t, int> bits;
+    for (size_t k = 0; k < kKSuperblock; ++k) {
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        const auto take = [&](size_t byte, int mask) {
+          EXPECT_EQ(bits[byte] & mask, 0) << WeightTypeName(type) << ' ' << k << ' ' << r;
+          bits[byte] |= mask;
+        };
+        take(TileByteKLow(type, r, k), IsHighNibble(k) ? 0xf0 : 0x0f);
+        if (type == WeightType::kQ5K) take(TileByteKHigh(type, r, k), 1 << KHighShift(type, k));
+        if (type == WeightType::kQ6K) take(TileByteKHigh(type, r, k), 3 << KHighShift(type, k));
+        if (k % ScaleBlock(type) != 0) continue;
+        take(TileByteKScale(type, r, k), 0xff);
+        if (HasMinima(type)) take(TileByteKMinimum(type, r, k), 0xff);
+        if (k != 0) continue;
+        for (const size_t half : {TileIndexKScale(type, r, k), TileIndexKMinimum(type, r, k)}) {
+          take(2 * half, 0xff);
+          take(2 * half + 1, 0xff);
+        }
+      }
+    }
+    // So they fill it.
+    EXPECT_EQ(bits.size(), PanelBytes(type, kKSuperblock));
+    for (const auto& [byte, taken] : bits) EXPECT_EQ(taken, 0xff) << byte;
+  }
 }
 
 TEST(TensorViewTest, DensePanelsFollowEachOther) {

@@ -50,15 +50,17 @@ std::optional<Place> FindInPanel(const std::byte* panel, size_t cols) {
   if constexpr (!IsQuantized(W)) {
     if (PanelIsFinite<W>(panel, cols)) return std::nullopt;
   }
-  constexpr size_t kStep = IsQuantized(W) ? kQuantBlock : 1;
+  // What a K-quant's integer scales are multiplied by shows in each of them: infinity times 0 is
+  // NaN.
+  constexpr size_t kStep = IsQuantized(W) ? ScaleBlock(W) : 1;
   const auto wrong = [](float number) { return !AllFinite({&number, 1}); };
   for (size_t k = 0; k < PaddedCols(W, cols); k += kStep) {
     for (size_t row = 0; row < kPanelRows; ++row) {
       if constexpr (IsQuantized(W)) {
         const float scale = PanelScale<W>(panel, row, k);
         if (wrong(scale)) return Place{row, k, scale, "scale"};
-        if constexpr (W == WeightType::kQ4M) {
-          const float minimum = PanelMinimum(panel, row, k);
+        if constexpr (HasMinima(W)) {
+          const float minimum = PanelMinimum<W>(panel, row, k);
           if (wrong(minimum)) return Place{row, k, minimum, "minimum"};
         }
       } else {
@@ -84,6 +86,12 @@ std::optional<Place> FindInPanel(WeightType type, const std::byte* panel, size_t
       return FindInPanel<WeightType::kQ4>(panel, cols);
     case WeightType::kQ4M:
       return FindInPanel<WeightType::kQ4M>(panel, cols);
+    case WeightType::kQ4K:
+      return FindInPanel<WeightType::kQ4K>(panel, cols);
+    case WeightType::kQ5K:
+      return FindInPanel<WeightType::kQ5K>(panel, cols);
+    case WeightType::kQ6K:
+      return FindInPanel<WeightType::kQ6K>(panel, cols);
     case WeightType::kI8:
       break;
   }

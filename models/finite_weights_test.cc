@@ -28,7 +28,7 @@ using testing::TestModel;
 class Model {
  public:
   explicit Model(WeightType type)
-      : file_(TempTvl(TestModel({.dim = 64, .hidden_dim = 80}).source(), type).bytes()),
+      : file_(TempTvl(TestModel(ShapeFor(type)).source(), type).bytes()),
         reader_(*TvlReader::Parse(file_.bytes(), "test.tvl")) {}
 
   HostileFile& file() { return file_; }
@@ -46,6 +46,12 @@ class Model {
   }
 
  private:
+  // K-quants want rows of whole superblocks.
+  static testing::TestShape ShapeFor(WeightType type) {
+    if (IsKQuant(type)) return {.dim = 256, .hidden_dim = 256, .n_heads = 4};
+    return {.dim = 64, .hidden_dim = 80};
+  }
+
   HostileFile file_;
   TvlReader reader_;
 };
@@ -73,6 +79,11 @@ void Break(Model* model, const TileMatrix& matrix, bool nan) {
     case WeightType::kBF16:
       file.Set(base + 2 * TileIndexBF16(row, kCol), static_cast<uint16_t>(nan ? 0x7FC0 : 0xFF80));
       break;
+    case WeightType::kQ4K:
+    case WeightType::kQ5K:
+    case WeightType::kQ6K:
+      file.Set(base + 2 * TileIndexKScale(matrix.type, row, kCol), f16);
+      break;
     default:
       file.Set(base + 2 * TileIndexScale(matrix.type, row, kCol), f16);
   }
@@ -93,8 +104,10 @@ TEST(FiniteWeightsTest, NamesTheTensorOfEveryType) {
       const absl::Status status = CheckFinite(model.Find("layers.1.w13"));
       EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
       const bool scaled = IsQuantized(type);
+      // What the scales of a K-quant are multiplied by is that of all 256 columns.
+      const int column = IsKQuant(type) ? 0 : scaled ? 32 : 37;
       EXPECT_EQ(status.message(),
-                absl::StrCat("tensor layers.1.w13 (its w3), row 18, column ", scaled ? 32 : 37,
+                absl::StrCat("tensor layers.1.w13 (its w3), row 18, column ", column,
                              ": expected a finite ", scaled ? "scale" : "weight", ", found ",
                              nan ? "nan" : "-inf"));
       EXPECT_THAT(Cause(model.reader()),
@@ -114,6 +127,14 @@ TEST(FiniteWeightsTest, OtherPlaces) {
   minimum.file().Set(minimum.OffsetOf(wo.Panel(0)) + 2 * TileIndexMinimum(3, 33), uint16_t{0x7C00});
   EXPECT_THAT(std::string(CheckFinite(minimum.Find("layers.0.wo")).message()),
               HasSubstr("row 3, column 32: expected a finite minimum, found inf"));
+
+  Model k_minimum(WeightType::kQ5K);
+  const TileMatrix wq = k_minimum.reader().view().layer(0).wq;
+  k_minimum.file().Set(
+      k_minimum.OffsetOf(wq.Panel(0)) + 2 * TileIndexKMinimum(WeightType::kQ5K, 3, 33),
+      uint16_t{0x7C00});
+  EXPECT_THAT(std::string(CheckFinite(k_minimum.Find("layers.0.wq")).message()),
+              HasSubstr("row 3, column 0: expected a finite minimum, found "));
 
   Model vector(WeightType::kQ8);
   vector.file().Set(vector.OffsetOf(&vector.reader().view().final_norm()[5]), NAN);

@@ -11,6 +11,7 @@
 #include "core/model_config.h"
 #include "core/tile.h"
 #include "models/quantize.h"
+#include "models/quantize_k.h"
 
 namespace tvl {
 
@@ -28,11 +29,13 @@ struct MatrixSource {
   uint32_t interleaved_rope_dims = 0;
   // Writes a row of the source, `cols` numbers, to `out`. Called from several threads at once.
   std::function<void(size_t source_row, float* out)> decode_row = nullptr;
-  // Where the source's rows are whole blocks that a quantised type can store as they are: gives
-  // one, of inputs 32 * block and on. Called from several threads at once.
+  // Where the source's rows are whole blocks that a quantised type can store as they are, without
+  // any loss: gives one, of inputs 32 * block and on. Called from several threads at once.
   std::function<QuantizedBlock(size_t source_row, size_t block)> block = nullptr;
+  // The same of q4k, q5k and q6k: writes inputs 256 * superblock and on.
+  std::function<void(size_t source_row, size_t superblock, QuantizedSuperblock* out)> superblock =
+      nullptr;
   WeightType block_type = WeightType::kQ8;  // the type that can
-  bool blocks_are_exact = false;            // or their scales are rounded
   // What the source calls its type, for reports, and the type of the file that loses least of it
   // among those of about its size.
   const char* source_type = "f32";
@@ -40,10 +43,12 @@ struct MatrixSource {
 
   // Whether every weight stays the same number.
   bool IsExactIn(WeightType type) const {
-    if (IsQuantized(type)) return HasBlocksOf(type) && blocks_are_exact;
+    if (IsQuantized(type)) return HasBlocksOf(type);
     return type == WeightType::kF32 || type == kept_as;
   }
-  bool HasBlocksOf(WeightType type) const { return block != nullptr && block_type == type; }
+  bool HasBlocksOf(WeightType type) const {
+    return (block != nullptr || superblock != nullptr) && block_type == type;
+  }
 
   // REQUIRES: data is not null.
   const float* Row(size_t r) const { return data + SourceRow(r) * cols; }

@@ -35,6 +35,12 @@ SquaredLoss MeasurePanel(WeightType type, const float* const* rows, size_t cols,
       return Measure<WeightType::kQ4>(rows, cols, panel);
     case WeightType::kQ4M:
       return Measure<WeightType::kQ4M>(rows, cols, panel);
+    case WeightType::kQ4K:
+      return Measure<WeightType::kQ4K>(rows, cols, panel);
+    case WeightType::kQ5K:
+      return Measure<WeightType::kQ5K>(rows, cols, panel);
+    case WeightType::kQ6K:
+      return Measure<WeightType::kQ6K>(rows, cols, panel);
     case WeightType::kI8:
       break;  // no weights are of it
   }

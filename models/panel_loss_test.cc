@@ -32,6 +32,9 @@ TEST(PanelLossTest, WhatATypeHoldsCostsNothing) {
   EXPECT_EQ(LossOf(WeightType::kQ4M, {whole, whole}).error, 0);
   EXPECT_EQ(LossOf(WeightType::kQ4, {{-8, 7, 3}}).error, 0);
   EXPECT_EQ(LossOf(WeightType::kQ8, {{-127, 99, 3}}).error, 0);
+  EXPECT_EQ(LossOf(WeightType::kQ4K, {whole, whole}).error, 0);
+  EXPECT_EQ(LossOf(WeightType::kQ5K, {{0, 31, 7, 1}}).error, 0);
+  EXPECT_EQ(LossOf(WeightType::kQ6K, {{-32, 31, 7, 1}}).error, 0);
 }
 
 TEST(PanelLossTest, RoundingIsCounted) {

@@ -25,7 +25,9 @@ struct QuantizedBlock {
   uint16_t minimum;            // f16, finite; +0 unless q4m
 };
 
-// The largest magnitude that a block of the type can store: that of f16 times that of a quant.
+// The largest magnitude that a block of the type can store: that of f16 times that of a quant, but
+// of q4m, q4k, q5k and q6k that of f16. (Of the K-quants it could be more; up to this what their
+// integers are multiplied by is always finite in f16.)
 constexpr float LargestWeight(WeightType type) {
   constexpr float kLargestF16 = 65504.0f;
   if (type == WeightType::kQ8) return 127 * kLargestF16;
@@ -38,7 +40,8 @@ constexpr float LargestWeight(WeightType type) {
 size_t FindUnstorable(WeightType type, const float* row, size_t cols);
 
 // x: `count` numbers, 0 to 32; the quants of the others are those of padding. In a block with a
-// number that cannot be stored all weights become NaN. REQUIRES: IsQuantized(type).
+// number that cannot be stored all weights become NaN. REQUIRES: the type is q8, q4 or
+// q4m. models/quantize_k.h has the K-quants.
 QuantizedBlock QuantizeBlock(WeightType type, const float* x, size_t count);
 
 }  // namespace tvl

@@ -215,7 +215,8 @@ TEST_P(QuantizeTest, WhatCannotBeStored) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, QuantizeTest, ::testing::ValuesIn(kQuantizedTypes),
+INSTANTIATE_TEST_SUITE_P(Types, QuantizeTest,
+                         ::testing::Values(WeightType::kQ8, WeightType::kQ4, WeightType::kQ4M),
                          [](const auto& info) { return std::string(WeightTypeName(info.param)); });
 
 // Far from 0, f16 minima are a wide grid; the quants must still tell the numbers apart.

@@ -52,11 +52,16 @@ std::string RecipeText(const Recipe& recipe, bool tied_classifier) {
   return absl::StrJoin(parts, "; ");
 }
 
+WeightType TypeForCols(WeightType type, size_t cols) {
+  if (!IsKQuant(type) || cols % kKSuperblock == 0) return type;
+  return type == WeightType::kQ4K ? WeightType::kQ4M : WeightType::kQ8;
+}
+
 absl::StatusOr<WeightType> ParseWeightType(const std::string& name) {
   for (const WeightType type : kWeightTypes) {
     if (name == WeightTypeName(type)) return type;
   }
-  return Expected("f32, f16, bf16, q8, q4 or q4m", name);
+  return Expected("f32, f16, bf16, q8, q4, q4m, q4k, q5k or q6k", name);
 }
 
 absl::StatusOr<std::vector<RecipeStep>> ParseRecipe(const std::string& text) {

@@ -41,6 +41,10 @@ class Recipe {
 // What is the source's comes last: "as the source wk, wv".
 std::string RecipeText(const Recipe& recipe, bool tied_classifier);
 
+// What a matrix of `cols` columns gets that is to have the type: the type itself, but where `cols`
+// is no multiple of 256 for q4k q4m, and for q5k and q6k q8, which waste nothing on padding.
+WeightType TypeForCols(WeightType type, size_t cols);
+
 // The type of that name (WeightTypeName). InvalidArgument that lists them all.
 absl::StatusOr<WeightType> ParseWeightType(const std::string& name);
 

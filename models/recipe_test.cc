@@ -45,6 +45,19 @@ TEST(RecipeTest, Text) {
   EXPECT_EQ(RecipeText(Follow("classifier=f32", WeightType::kQ4), true), "q4");
 }
 
+TEST(RecipeTest, KQuantsWantRowsOfWholeSuperblocks) {
+  EXPECT_EQ(TypeForCols(WeightType::kQ4K, 512), WeightType::kQ4K);
+  EXPECT_EQ(TypeForCols(WeightType::kQ4K, 288), WeightType::kQ4M);
+  EXPECT_EQ(TypeForCols(WeightType::kQ5K, 288), WeightType::kQ8);
+  EXPECT_EQ(TypeForCols(WeightType::kQ6K, 1), WeightType::kQ8);
+  for (const WeightType type : kWeightTypes) {
+    EXPECT_EQ(TypeForCols(type, 256), type);
+    if (!IsKQuant(type)) {
+      EXPECT_EQ(TypeForCols(type, 1), type);
+    }
+  }
+}
+
 TEST(RecipeTest, AsTheSource) {
   Recipe recipe = Recipe::AsSource();
   EXPECT_EQ(recipe[TensorRole::kW2], std::nullopt);
@@ -65,9 +78,9 @@ TEST(RecipeTest, SaysWhatIsWrong) {
        "expected embedding, wq, wk, wv, wo, w13, w2, classifier, attention or ffn, found 'w1'"},
       {"=q8",
        "expected embedding, wq, wk, wv, wo, w13, w2, classifier, attention or ffn, found ''"},
-      {"wq=", "expected f32, f16, bf16, q8, q4 or q4m, found ''"},
-      {"wq=q8=q4", "expected f32, f16, bf16, q8, q4 or q4m, found 'q8=q4'"},
-      {"wq= q8", "expected f32, f16, bf16, q8, q4 or q4m, found ' q8'"},
+      {"wq=", "expected f32, f16, bf16, q8, q4, q4m, q4k, q5k or q6k, found ''"},
+      {"wq=q8=q4", "expected f32, f16, bf16, q8, q4, q4m, q4k, q5k or q6k, found 'q8=q4'"},
+      {"wq= q8", "expected f32, f16, bf16, q8, q4, q4m, q4k, q5k or q6k, found ' q8'"},
   };
   for (const auto& c : cases) {
     const absl::Status status = ParseRecipe(c.text).status();
@@ -75,7 +88,7 @@ TEST(RecipeTest, SaysWhatIsWrong) {
     EXPECT_EQ(status.message(), c.message);
   }
   EXPECT_EQ(ParseWeightType("Q8").status().message(),
-            "expected f32, f16, bf16, q8, q4 or q4m, found 'Q8'");
+            "expected f32, f16, bf16, q8, q4, q4m, q4k, q5k or q6k, found 'Q8'");
 }
 
 }  // namespace

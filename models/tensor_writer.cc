@@ -1,6 +1,7 @@
 #include "models/tensor_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "core/float16.h"
 #include "core/tile.h"
 #include "models/quantize.h"
+#include "models/quantize_k.h"
 #include "models/tile_packer.h"
 
 namespace tvl {
@@ -42,14 +44,17 @@ bool IsFiniteF16(uint16_t half) {
   return (half & kExponent) != kExponent;
 }
 
-// Of all blocks of a packed panel, by its lines of scales and of minima.
+// Of all blocks of a packed panel, by its lines of scales and of minima. (The integer scales of
+// K-quants are finite; the line of what they are multiplied by begins a superblock.)
 bool HasFiniteScales(WeightType type, size_t cols, const std::byte* panel) {
   constexpr size_t kHalves = kLineBytes / sizeof(uint16_t);
-  const size_t lines = SuperblockLines(type) - SuperblockQuantLines(type);
+  const bool k_quant = IsKQuant(type);
+  const size_t lines = k_quant ? 1 : SuperblockLines(type) - SuperblockQuantLines(type);
   uint16_t line[kHalves];
   size_t bad = 0;
-  for (size_t k = 0; k < PaddedCols(type, cols); k += kSuperblock) {
-    const std::byte* scales = panel + TileIndexScale(type, 0, k) * sizeof(uint16_t);
+  for (size_t k = 0; k < PaddedCols(type, cols); k += SuperblockCols(type)) {
+    const size_t index = k_quant ? TileIndexKScale(type, 0, k) : TileIndexScale(type, 0, k);
+    const std::byte* scales = panel + index * sizeof(uint16_t);
     for (size_t i = 0; i < lines; ++i) {
       std::memcpy(line, scales + i * kLineBytes, kLineBytes);
       for (const uint16_t half : line) bad += !IsFiniteF16(half);
@@ -67,12 +72,29 @@ absl::Status PackSourceBlocks(const PanelSource& source, WeightType type, std::b
   size_t source_rows[kPanelRows];
   for (size_t r = 0; r < rows; ++r) source_rows[r] = m.SourceRow(first + r);
   const auto block = [&](size_t r, size_t b) { return m.block(source_rows[r], b); };
-  PackBlocks(type, rows, m.cols, block, out);
+  const auto superblock = [&](size_t r, size_t s, QuantizedSuperblock* taken) {
+    m.superblock(source_rows[r], s, taken);
+  };
+  const bool k_quant = IsKQuant(type);
+  if (k_quant) {
+    PackSuperblocks(type, rows, m.cols, superblock, out);
+  } else {
+    PackBlocks(type, rows, m.cols, block, out);
+  }
   if (HasFiniteScales(type, m.cols, out)) return absl::OkStatus();
+  // Scale and minimum of the block, or of the K-quants' superblock, that input k is in.
+  const auto steps = [&](size_t r, size_t k) -> std::array<uint16_t, 2> {
+    if (k_quant) {
+      QuantizedSuperblock taken;
+      superblock(r, k / kKSuperblock, &taken);
+      return {taken.scale, taken.minimum};
+    }
+    const QuantizedBlock taken = block(r, k / kQuantBlock);
+    return {taken.scale, taken.minimum};
+  };
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t k = 0; k < m.cols; k += kQuantBlock) {
-      const QuantizedBlock taken = block(r, k / kQuantBlock);
-      for (const uint16_t half : {taken.scale, taken.minimum}) {
+    for (size_t k = 0; k < m.cols; k += k_quant ? kKSuperblock : kQuantBlock) {
+      for (const uint16_t half : steps(r, k)) {
         if (IsFiniteF16(half)) continue;
         return absl::DataLossError(absl::StrCat(
             "tensor ", source.matrix->name, ", row ", source_rows[r], ", column ", k,

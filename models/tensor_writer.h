@@ -32,6 +32,8 @@ struct TensorSource {
   std::span<const float> vector;
   std::vector<Matrix> matrices;        // none, one or two
   WeightType type = WeightType::kF32;  // of the matrices
+  // What the recipe asks for, which their columns may not allow (TypeForCols).
+  WeightType wanted = WeightType::kF32;
 };
 
 // Memory stays bounded by two batches of panels and a piece of the file, whatever the model; the

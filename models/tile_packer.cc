@@ -48,6 +48,44 @@ void StoreRun(WeightType type, const QuantizedBlock (&run)[kPanelRows][kRun], si
   }
 }
 
+// Superblocks of a row that are taken at a time, for the same reason.
+constexpr size_t kSuperRun = 4;
+
+// One superblock of a panel of a K type, line by line.
+void StoreSuperblock(WeightType type, const QuantizedSuperblock* const (&rows)[kPanelRows],
+                     std::byte* out) {
+  constexpr size_t kQuad = 4;
+  constexpr uint32_t kLowBits = 0x0f0f0f0f;
+  const uint32_t high_mask = type == WeightType::kQ6K ? 0x03030303 : 0x01010101;
+  const size_t block_cols = ScaleBlock(type);
+  uint16_t* shared = reinterpret_cast<uint16_t*>(out);
+  uint32_t line[kPanelRows], high[kPanelRows];
+  for (size_t r = 0; r < kPanelRows; ++r) {
+    shared[TileIndexKScale(type, r, 0)] = rows[r]->scale;
+    shared[TileIndexKMinimum(type, r, 0)] = rows[r]->minimum;
+  }
+  for (size_t k = 0; k < kKSuperblock; k += block_cols) {
+    const size_t block = k / block_cols;
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      out[TileByteKScale(type, r, k)] = std::byte{rows[r]->scales[block]};
+      if (HasMinima(type)) out[TileByteKMinimum(type, r, k)] = std::byte{rows[r]->minima[block]};
+    }
+    std::fill(std::begin(high), std::end(high), 0);
+    for (size_t at = k; at < k + block_cols; at += 2 * kQuad) {
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        uint32_t even, odd;
+        std::memcpy(&even, rows[r]->quants + at, kQuad);
+        std::memcpy(&odd, rows[r]->quants + at + kQuad, kQuad);
+        line[r] = (even & kLowBits) | (odd & kLowBits) << 4;
+        high[r] |= (even >> 4 & high_mask) << KHighShift(type, at) |
+                   (odd >> 4 & high_mask) << KHighShift(type, at + kQuad);
+      }
+      std::memcpy(out + TileByteKLow(type, 0, at), line, kLineBytes);
+    }
+    if (type != WeightType::kQ4K) std::memcpy(out + TileByteKHigh(type, 0, k), high, kLineBytes);
+  }
+}
+
 // By squares of so many inputs: a row's are read together, and lines are written whole.
 template <typename T, typename Convert, typename Index>
 void PackFloats(const float* const* rows, size_t cols, Convert&& convert, Index&& index,
@@ -91,9 +129,36 @@ void PackBlocks(WeightType type, size_t rows, size_t cols,
   }
 }
 
+void PackSuperblocks(
+    WeightType type, size_t rows, size_t cols,
+    const std::function<void(size_t r, size_t s, QuantizedSuperblock* out)>& superblock,
+    std::byte* out) {
+  const QuantizedSuperblock padding = QuantizeSuperblock(type, nullptr, 0);
+  QuantizedSuperblock run[kPanelRows][kSuperRun];
+  const QuantizedSuperblock* at[kPanelRows];
+  const size_t superblocks = PaddedCols(type, cols) / kKSuperblock;
+  for (size_t s = 0; s < superblocks; s += kSuperRun) {
+    const size_t count = std::min(kSuperRun, superblocks - s);
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t i = 0; i < count; ++i) superblock(r, s + i, &run[r][i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t r = 0; r < kPanelRows; ++r) at[r] = r < rows ? &run[r][i] : &padding;
+      StoreSuperblock(type, at, out + (s + i) * SuperblockLines(type) * kLineBytes);
+    }
+  }
+}
+
 void PackPanel(WeightType type, const float* const* rows, size_t cols, std::byte* out) {
+  const size_t count = static_cast<size_t>(std::find(rows, rows + kPanelRows, nullptr) - rows);
+  if (IsKQuant(type)) {
+    const auto quantize = [&](size_t r, size_t s, QuantizedSuperblock* superblock) {
+      const size_t k = s * kKSuperblock;
+      *superblock = QuantizeSuperblock(type, rows[r] + k, std::min(kKSuperblock, cols - k));
+    };
+    return PackSuperblocks(type, count, cols, quantize, out);
+  }
   if (IsQuantized(type)) {
-    const size_t count = static_cast<size_t>(std::find(rows, rows + kPanelRows, nullptr) - rows);
     const auto quantize = [&](size_t r, size_t b) {
       const size_t k = b * kQuantBlock;
       return QuantizeBlock(type, rows[r] + k, std::min(kQuantBlock, cols - k));

@@ -14,12 +14,13 @@
 #include "core/tile_weight.h"
 #include "gtest/gtest.h"
 #include "models/quantize.h"
+#include "models/quantize_k.h"
 #include "tests/support/random.h"
 
 namespace tvl {
 namespace {
 
-constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172, 1056};
+constexpr size_t kCols[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 96, 97, 172, 256, 1056};
 
 // `rows` rows of `cols` numbers, packed into memory that was poisoned.
 struct Packed {
@@ -53,23 +54,37 @@ void ExpectRow(Packed& packed, size_t r, size_t cols) {
   for (size_t k = 0; k < PaddedCols(W, cols); ++k) {
     const float weight = PanelWeight<W>(packed.panel(), r, k);
     if (r * cols + k >= packed.x.size() || k >= cols) {
-      // A partial block of q4m has a minimum.
-      if (W == WeightType::kQ4M && k / kQuantBlock * kQuantBlock < cols &&
-          r * cols < packed.x.size())
+      // A partial block may have a minimum.
+      if (HasMinima(W) && k / kQuantBlock * kQuantBlock < cols && r * cols < packed.x.size())
         continue;
       EXPECT_EQ(weight, 0) << r << ' ' << k;
       continue;
     }
     const float x = packed.x[r * cols + k];
-    if constexpr (IsQuantized(W)) {
+    if constexpr (IsKQuant(W)) {
+      const size_t begin = k / kKSuperblock * kKSuperblock, block = (k - begin) / ScaleBlock(W);
+      const QuantizedSuperblock stored =
+          QuantizeSuperblock(W, &packed.x[r * cols + begin], std::min(kKSuperblock, cols - begin));
+      EXPECT_EQ(PanelQuant<W>(packed.panel(), r, k),
+                stored.quants[k - begin] - (W == WeightType::kQ6K ? 32 : 0));
+      const int scale = W == WeightType::kQ6K ? static_cast<int8_t>(stored.scales[block])
+                                              : static_cast<int>(stored.scales[block]);
+      EXPECT_EQ(PanelScale<W>(packed.panel(), r, k),
+                F16ToF32(stored.scale) * static_cast<float>(scale));
+      if constexpr (HasMinima(W)) {
+        EXPECT_EQ(PanelMinimum<W>(packed.panel(), r, k),
+                  -F16ToF32(stored.minimum) * static_cast<float>(stored.minima[block]));
+      }
+      EXPECT_NEAR(weight, x, W == WeightType::kQ4K ? 0.6f : 0.4f);
+    } else if constexpr (IsQuantized(W)) {
       const size_t begin = k / kQuantBlock * kQuantBlock;
       const QuantizedBlock block =
           QuantizeBlock(W, &packed.x[r * cols + begin], std::min(kQuantBlock, cols - begin));
       EXPECT_EQ(PanelQuant<W>(packed.panel(), r, k),
                 block.quants[k - begin] - (W == WeightType::kQ4 ? 8 : 0));
       EXPECT_EQ(PanelScale<W>(packed.panel(), r, k), F16ToF32(block.scale));
-      if (W == WeightType::kQ4M) {
-        EXPECT_EQ(PanelMinimum(packed.panel(), r, k), F16ToF32(block.minimum));
+      if constexpr (W == WeightType::kQ4M) {
+        EXPECT_EQ(PanelMinimum<W>(packed.panel(), r, k), F16ToF32(block.minimum));
       }
       EXPECT_NEAR(weight, x, W == WeightType::kQ8 ? 0.03f : 0.6f);
     } else {
@@ -94,8 +109,39 @@ TEST(TilePackerTest, ReadsBack) {
 }
 
 // Byte by byte, what TVL_FORMAT.md says of padding.
+TEST(TilePackerTest, KQuantPadding) {
+  for (const WeightType type : {WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K}) {
+    const int zero = type == WeightType::kQ6K ? 32 : 0;
+    for (const size_t cols : kCols) {
+      Packed packed(type, 3, cols);
+      const std::byte* panel = packed.panel();
+      const uint16_t* halves = reinterpret_cast<const uint16_t*>(panel);
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        for (size_t k = 0; k < PaddedCols(type, cols); ++k) {
+          if (r >= 3) {
+            EXPECT_EQ(halves[TileIndexKScale(type, r, k)], 0);
+            EXPECT_EQ(halves[TileIndexKMinimum(type, r, k)], 0);
+          }
+          if (r >= 3 || k / ScaleBlock(type) * ScaleBlock(type) >= cols) {
+            EXPECT_EQ(panel[TileByteKScale(type, r, k)], std::byte{0});
+            if (HasMinima(type)) {
+              EXPECT_EQ(panel[TileByteKMinimum(type, r, k)], std::byte{0});
+            }
+          }
+          if (r < 3 && k < cols) continue;
+          const std::byte both = panel[TileByteKLow(type, r, k)];
+          EXPECT_EQ(IsHighNibble(k) ? both >> 4 : both & std::byte{15}, std::byte{0});
+          if (type == WeightType::kQ4K) continue;
+          const std::byte high = panel[TileByteKHigh(type, r, k)] >> KHighShift(type, k);
+          EXPECT_EQ(std::to_integer<int>(high) & (type == WeightType::kQ6K ? 3 : 1), zero >> 4);
+        }
+      }
+    }
+  }
+}
+
 TEST(TilePackerTest, QuantizedPadding) {
-  for (const WeightType type : kQuantizedTypes) {
+  for (const WeightType type : {WeightType::kQ8, WeightType::kQ4, WeightType::kQ4M}) {
     for (const size_t cols : kCols) {
       Packed packed(type, 3, cols);
       const uint16_t* halves = reinterpret_cast<const uint16_t*>(packed.panel());

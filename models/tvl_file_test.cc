@@ -245,6 +245,7 @@ void ExpectTensor(const TensorInfo& t, const Expected& e, WeightType type) {
 TEST(TvlFileTest, EveryTensorSurvivesTheRoundTrip) {
   for (const TestShape& shape : kShapes) {
     for (const WeightType type : kWeightTypes) {
+      if (IsKQuant(type)) continue;  // KQuantsWhereRowsAllow
       SCOPED_TRACE(
           absl::StrCat("dim ", shape.dim, " hidden ", shape.hidden_dim, " ", WeightTypeName(type)));
       const TestModel model(shape);
@@ -314,6 +315,40 @@ TEST(TvlFileTest, EveryRoleHasItsType) {
   EXPECT_EQ(SummarizeTvl(model.source(), types).bits_per_weight,
             static_cast<double>(bytes) * 8 / static_cast<double>(weights));
   std::remove(path.c_str());
+}
+
+// Only matrices whose rows are whole superblocks get K-quants.
+TEST(TvlFileTest, KQuantsWhereRowsAllow) {
+  const TestModel model({.dim = 256, .hidden_dim = 320, .n_heads = 8, .n_kv_heads = 2});
+  const std::pair<WeightType, WeightType> cases[] = {{WeightType::kQ4K, WeightType::kQ4M},
+                                                     {WeightType::kQ5K, WeightType::kQ8},
+                                                     {WeightType::kQ6K, WeightType::kQ8}};
+  for (const auto& [type, instead] : cases) {
+    SCOPED_TRACE(WeightTypeName(type));
+    const TempTvl file(model.source(), type);
+    const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    for (const TensorInfo& t : reader->tensors()) {
+      if (t.type == format::kTypeVector) continue;
+      EXPECT_EQ(t.type, static_cast<uint32_t>(t.cols == 320 ? instead : type)) << t.name;
+    }
+    // Row by row against the quantiser; the packing itself is tile_packer_test's.
+    const TileMatrix& wo = reader->view().layer(1).wo;
+    const MatrixSource& source = model.source().layers[1].wo;
+    for (const size_t row : {0, 17, 255}) {
+      const QuantizedSuperblock expected = QuantizeSuperblock(type, source.Row(row), kKSuperblock);
+      const std::byte* panel = wo.Panel(row / 16);
+      EXPECT_EQ(HalfAt(panel, row % 16), expected.scale);
+      EXPECT_EQ(HalfAt(panel, 16 + row % 16), expected.minimum);
+    }
+    const TvlSummary summary = SummarizeTvl(model.source(), type);
+    ASSERT_EQ(summary.replaced.size(), 1u);
+    EXPECT_EQ(summary.replaced[0].wanted, type);
+    EXPECT_EQ(summary.replaced[0].used, instead);
+    EXPECT_EQ(summary.replaced[0].cols, 320u);
+    EXPECT_EQ(summary.replaced[0].matrices, 2u);
+    EXPECT_EQ(SummarizeTvl(model.source(), WeightType::kQ8).replaced.size(), 0u);
+  }
 }
 
 void ExpectView(const TileMatrix& view, const TensorInfo& t) {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "core/tile.h"
 
@@ -94,7 +95,15 @@ constexpr uint64_t TensorBytes(uint32_t type, uint32_t flags, uint64_t rows, uin
 
 constexpr bool IsTileType(uint32_t type) {
   return type >= static_cast<uint32_t>(WeightType::kF32) &&
-         type <= static_cast<uint32_t>(WeightType::kQ4M);
+         type <= static_cast<uint32_t>(WeightType::kQ6K);
+}
+
+// The name of a type that the format has a number for and that this version cannot read; null for
+// others.
+constexpr const char* ReservedTypeName(uint32_t type) {
+  constexpr uint32_t kFirst = 10;
+  constexpr const char* kNames[] = {"q2k", "q3k", "iq4", "mxfp4"};
+  return type >= kFirst && type - kFirst < std::size(kNames) ? kNames[type - kFirst] : nullptr;
 }
 
 }  // namespace tvl::format

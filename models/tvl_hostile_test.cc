@@ -202,9 +202,11 @@ TEST(TvlHostileTest, DirectoryFields) {
                          {9, 'z', "tensor layers.0.wq: it is missing"}});
   ExpectErrors<uint32_t>(
       good, wq,
-      {{64, 0, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 0"},
-       {64, 7, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 7"},
-       {64, kHuge32, "tensor layers.0.wq, field type: expected 1 to 6 or 64, found 4294967295"},
+      {{64, 0, "tensor layers.0.wq, field type: expected 1 to 9 or 64, found 0"},
+       {64, 10, "tensor layers.0.wq, field type: expected 1 to 9 or 64, found 10 (q2k), which"},
+       {64, 13, "tensor layers.0.wq, field type: expected 1 to 9 or 64, found 13 (mxfp4), which"},
+       {64, 14, "tensor layers.0.wq, field type: expected 1 to 9 or 64, found 14, which"},
+       {64, kHuge32, "tensor layers.0.wq, field type: expected 1 to 9 or 64, found 4294967295"},
        {64, 2, "tensor layers.0.wq, field bytes: expected"},
        {64, 64, "tensor layers.0.wq, field rows: expected 1"},
        {68, 4, "tensor layers.0.wq, field flags: expected 0 to 3, found 4"},
@@ -284,12 +286,12 @@ HostileFile WithUnknownEntry(char name, uint32_t type, uint32_t flags, uint64_t 
 }
 
 TEST(TvlHostileTest, UnknownTypesAreIgnoredUnlessRequired) {
-  for (const uint32_t type : {7, 65, 1000}) {
+  for (const uint32_t type : {10, 65, 1000}) {
     EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 64).Error(), "");
     EXPECT_EQ(WithUnknownEntry('x', type, 0, 32768, 0).Error(), "");
     EXPECT_THAT(
         WithUnknownEntry('x', type, 1, 32768, 64).Error(),
-        HasSubstr(absl::StrCat("tensor x, field type: expected 1 to 6 or 64, found ", type)));
+        HasSubstr(absl::StrCat("tensor x, field type: expected 1 to 9 or 64, found ", type)));
   }
 }
 

@@ -228,7 +228,9 @@ absl::Status TvlReader::ParseEntry(size_t index) {
   }
   const bool known = format::IsTileType(e.type) || e.type == format::kTypeVector;
   if (!known && (e.flags & format::kEntryRequired) != 0) {
-    return error(absl::StrCat("type: expected 1 to 6 or 64, found ", e.type,
+    const char* reserved = format::ReservedTypeName(e.type);
+    return error(absl::StrCat("type: expected 1 to 9 or 64, found ", e.type,
+                              reserved == nullptr ? "" : absl::StrCat(" (", reserved, ")"),
                               ", which the file requires; a newer tvl is needed to read it"));
   }
   if (e.offset % kLineBytes != 0)

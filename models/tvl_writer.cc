@@ -29,7 +29,7 @@ std::span<const std::byte> AsBytes(const T& value) {
 
 // What a pair gets whose matrices would have types of their own: the one with more bits.
 WeightType MoreBits(WeightType a, WeightType b) {
-  return PanelLines(a, kSuperblock) >= PanelLines(b, kSuperblock) ? a : b;
+  return PanelLines(a, kKSuperblock) >= PanelLines(b, kKSuperblock) ? a : b;
 }
 
 // In execution order.
@@ -40,10 +40,12 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
     tensors.push_back({.name = std::move(name), .vector = {data, size}, .matrices = {}});
   };
   const auto matrix = [&](const std::string& name, TensorRole role, const MatrixSource& m) {
+    const WeightType wanted = types[role].value_or(m.kept_as);
     tensors.push_back({.name = name,
                        .vector = {},
                        .matrices = {{name, &m}},
-                       .type = types[role].value_or(m.kept_as)});
+                       .type = TypeForCols(wanted, m.cols),
+                       .wanted = wanted});
   };
   vector("rope.inv_freq", model.rope_inv_freq.data(), model.rope_inv_freq.size());
   if (!c.tied_classifier) matrix("token_embedding", TensorRole::kEmbedding, model.embedding);
@@ -71,11 +73,13 @@ std::vector<TensorSource> ListTensors(const ModelSource& model, const Recipe& ty
     matrix(prefix + "wv", TensorRole::kWv, layer.wv);
     matrix(prefix + "wo", TensorRole::kWo, layer.wo);
     vector(prefix + "ffn_norm", layer.ffn_norm, c.dim);
-    tensors.push_back(
-        {.name = prefix + "w13",
-         .vector = {},
-         .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}},
-         .type = types[TensorRole::kW13].value_or(MoreBits(layer.w1.kept_as, layer.w3.kept_as))});
+    const WeightType wanted =
+        types[TensorRole::kW13].value_or(MoreBits(layer.w1.kept_as, layer.w3.kept_as));
+    tensors.push_back({.name = prefix + "w13",
+                       .vector = {},
+                       .matrices = {{prefix + "w1", &layer.w1}, {prefix + "w3", &layer.w3}},
+                       .type = TypeForCols(wanted, layer.w1.cols),
+                       .wanted = wanted});
     matrix(prefix + "w2", TensorRole::kW2, layer.w2);
   }
   vector("final_norm", model.final_norm, c.dim);
@@ -227,6 +231,19 @@ absl::Status WriteTvl(const ModelSource& model, const std::string& tokenizer_sec
   return file->Commit();
 }
 
+namespace {
+
+void AddReplaced(const TensorSource& tensor, std::vector<TvlSummary::Replaced>* all) {
+  const TvlSummary::Replaced found = {tensor.wanted, tensor.type, tensor.matrices[0].source->cols};
+  auto same = std::ranges::find_if(*all, [&](const TvlSummary::Replaced& replaced) {
+    return replaced.wanted == found.wanted && replaced.cols == found.cols;
+  });
+  if (same == all->end()) same = all->insert(same, found);
+  same->matrices += tensor.matrices.size();
+}
+
+}  // namespace
+
 TvlSummary SummarizeTvl(const ModelSource& model, const Recipe& types) {
   TvlSummary summary;
   uint64_t bytes = 0, weights = 0;
@@ -235,6 +252,7 @@ TvlSummary SummarizeTvl(const ModelSource& model, const Recipe& types) {
     const DirectoryEntry entry = MakeEntry(tensor, 0);
     bytes += entry.bytes;
     weights += entry.rows * entry.cols * tensor.matrices.size();
+    if (tensor.type != tensor.wanted) AddReplaced(tensor, &summary.replaced);
     for (const TensorSource::Matrix& matrix : tensor.matrices) {
       if (!IsQuantized(tensor.type) || matrix.source->data != nullptr) continue;
       ++summary.quantized_matrices;

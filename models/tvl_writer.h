@@ -49,6 +49,14 @@ struct TvlSummary {
   // are stored as they are.
   size_t quantized_matrices = 0;
   size_t kept_matrices = 0;
+  // Matrices that the recipe's type does not suit (TypeForCols), by that type and their columns.
+  struct Replaced {
+    WeightType wanted;
+    WeightType used;
+    uint32_t cols;
+    size_t matrices = 0;
+  };
+  std::vector<Replaced> replaced;
 };
 TvlSummary SummarizeTvl(const ModelSource& model, const Recipe& types);
 

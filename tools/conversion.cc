@@ -25,6 +25,7 @@
 #include "models/import/llama2c_tokenizer.h"
 #include "models/tvl_writer.h"
 #include "tools/interrupt.h"
+#include "tools/mapped_pages.h"
 #include "tools/model_input.h"
 #include "tools/printable.h"
 #include "tools/progress.h"
@@ -47,12 +48,12 @@ std::string QuantsText(const TvlSummary& summary) {
                       summary.quantized_matrices, " matrices");
 }
 
-// A line for each type of the source and what became of it: "  Q6_K: 8 matrices as q8, requantised,
-// relative RMS error 0.21%".
+// A line for each type of the source and what became of it: "  Q5_1: 8 matrices as q8, requantised,
+// relative RMS error 0.41%".
 std::string FatesText(const std::vector<MatrixFate>& fates) {
   struct Sum {
     size_t count = 0;
-    bool exact = true, same_quants = true;
+    bool exact = true;
     SquaredLoss loss;
   };
   std::map<std::pair<std::string, WeightType>, Sum> sums;
@@ -60,15 +61,12 @@ std::string FatesText(const std::vector<MatrixFate>& fates) {
     Sum& sum = sums[{fate.source->source_type, fate.type}];
     ++sum.count;
     sum.exact &= fate.loss.error == 0;
-    sum.same_quants &= fate.source->HasBlocksOf(fate.type);
     sum.loss += fate.loss;
   }
   std::string text;
   for (const auto& [types, sum] : sums) {
     const double relative = sum.loss.norm == 0 ? 0 : std::sqrt(sum.loss.error / sum.loss.norm);
-    const char* how = sum.same_quants             ? "scales rounded"
-                      : IsQuantized(types.second) ? "requantised"
-                                                  : "rounded";
+    const char* how = IsQuantized(types.second) ? "requantised" : "rounded";
     absl::StrAppend(&text, "  ", types.first, ": ", sum.count,
                     sum.count == 1 ? " matrix as " : " matrices as ", WeightTypeName(types.second),
                     sum.exact
@@ -77,6 +75,18 @@ std::string FatesText(const std::vector<MatrixFate>& fates) {
                     "\n");
   }
   return text;
+}
+
+// What became of matrices that the asked-for type does not suit.
+std::vector<std::string> ReplacedNotes(const TvlSummary& summary) {
+  std::vector<std::string> notes;
+  for (const TvlSummary::Replaced& r : summary.replaced) {
+    notes.push_back(absl::StrCat(WeightTypeName(r.wanted),
+                                 " takes rows of a multiple of 256 weights: ", r.matrices,
+                                 r.matrices == 1 ? " matrix" : " matrices", " with rows of ",
+                                 r.cols, " became ", WeightTypeName(r.used)));
+  }
+  return notes;
 }
 
 std::string NotesText(const std::vector<std::string>& notes) {
@@ -195,11 +205,13 @@ absl::StatusOr<std::string> Conversion::Write(const std::string& out) const {
     if (absl::IsDataLoss(written)) return InFile(options_.in, written);
     if (!written.ok()) return written;
   }
+  MendPages(out, watch.seconds());
   const TvlSummary summary = SummarizeTvl(model_, types_);
   return absl::StrCat(Printable(options_.in), " (", FormatBytes(source_bytes()), ") -> ",
                       Printable(out), " (", FormatBytes(FileBytes(out)), ": ", TypesText(),
                       gguf_ ? "" : QuantsText(summary), ") in ", FormatSeconds(watch.seconds()),
-                      "\n", FatesText(fates), NotesText(model_.notes));
+                      "\n", FatesText(fates), NotesText(ReplacedNotes(summary)),
+                      NotesText(model_.notes));
 }
 
 }  // namespace tvl

@@ -20,7 +20,7 @@ namespace tvl {
 
 // To be increased with every change that gives other bytes for the same source, so that what was
 // converted before is converted anew.
-inline constexpr uint32_t kConversionVersion = 2;
+inline constexpr uint32_t kConversionVersion = 3;
 
 struct ConversionOptions {
   std::string in;

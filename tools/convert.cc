@@ -54,14 +54,16 @@ T ValueOf(const char* option, const absl::StatusOr<T>& parsed) {
 }
 
 void AddTypes(CLI::App& sub, ConversionOptions* options) {
-  constexpr char kTypes[] = "f32|f16|bf16|q8|q4|q4m";
+  constexpr char kTypes[] = "f32|f16|bf16|q8|q4|q4m|q4k|q5k|q6k";
   sub.add_option_function<std::string>(
          "--dtype",
          [=](const std::string& text) {
            options->dtype = ValueOf("--dtype", ParseWeightType(text));
          },
-         "Of the weights. f32 keeps them; f16 and bf16 take 16 bits of each, q8 8.5, q4m 5 and q4 "
-         "4.5 (default: of a GGUF file each matrix's own or the nearest to it, else f32)")
+         "Of the weights. f32 keeps them; f16 and bf16 take 16 bits of each, q8 8.5, q6k 6.6, q5k "
+         "5.6, "
+         "q4m 5, q4k 4.6 and q4 4.5 (default: of a GGUF file each matrix's own or the nearest to "
+         "it, else f32)")
       ->type_name(kTypes);
   sub.add_option_function<std::string>(
          "--embedding-dtype",

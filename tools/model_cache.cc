@@ -186,7 +186,7 @@ void RemoveStale(const std::string& folder, const std::string& path) {
   }
   if (bytes == 0) return;
   PrintNote(absl::StrCat("tvl: removed ", FormatBytes(bytes),
-                         " that the file was converted to before it changed\n"));
+                         " that the file was converted to before it, or tvl, changed\n"));
 }
 
 // Makes the model's file, and removes the record again if that fails. REQUIRES: `record` is held.

@@ -18,7 +18,7 @@ namespace tvl {
 struct HighwayPortable {
   static constexpr std::string_view kName = "highway_portable";
   // As many rows as leave room in the registers for their sums with the panels of a pass
-  // (products.cc, quantized_products.cc).
+  // (products.cc, quantized_products.cc, k_quant_products.cc).
 #ifdef __AVX512F__
   static constexpr size_t kFloatBatch = 12;
   static constexpr size_t kQuantBatch = 6;
@@ -61,6 +61,9 @@ TVL_DECLARE(WeightType::kBF16);
 TVL_DECLARE(WeightType::kQ8);
 TVL_DECLARE(WeightType::kQ4);
 TVL_DECLARE(WeightType::kQ4M);
+TVL_DECLARE(WeightType::kQ4K);
+TVL_DECLARE(WeightType::kQ5K);
+TVL_DECLARE(WeightType::kQ6K);
 TVL_DECLARE(WeightType::kI8);
 #undef TVL_DECLARE
 

@@ -274,6 +274,12 @@ template void HighwayPortable::EmbedRow<WeightType::kQ4>(const TileMatrix&, size
                                                          float*) noexcept;
 template void HighwayPortable::EmbedRow<WeightType::kQ4M>(const TileMatrix&, size_t,
                                                           float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ4K>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ5K>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
+template void HighwayPortable::EmbedRow<WeightType::kQ6K>(const TileMatrix&, size_t,
+                                                          float*) noexcept;
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

@@ -5,6 +5,9 @@
 #ifndef TVL_BACKENDS_HIGHWAY_PORTABLE_QUAD_DOT_INL_H_
 #define TVL_BACKENDS_HIGHWAY_PORTABLE_QUAD_DOT_INL_H_
 
+#include <cstdint>
+#include <cstring>
+
 #include "backends/highway_portable/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -18,7 +21,7 @@ inline constexpr DI32 di32;
 inline constexpr DI8 di8;
 
 // DotQ8: acc[i] += the sum over j < 4 of w[4i + j] * x[4i + j], with |x| <= 127.
-// DotQ4: the same for 0 <= w <= 15.
+// DotQ4: the same for 0 <= w <= 127.
 // kQ8Offset: what DotQ8 adds to every w, which the caller takes back by the sum of x.
 //
 // By the compiler's own macros, since Highway 1.0.3 has VNNI in a target that must be asked for.
@@ -80,6 +83,13 @@ HWY_INLINE VI32 DotQ8(VI32 acc, VI8 w, VI8 x) {
 HWY_INLINE VI32 DotQ4(VI32 acc, VI8 w, VI8 x) { return DotQ8(acc, w, x); }
 
 #endif
+
+// A quad of inputs to all lanes.
+HWY_INLINE VI8 BroadcastQuad(const int8_t* x) {
+  int32_t quad;
+  std::memcpy(&quad, x, sizeof(quad));
+  return hn::BitCast(di8, hn::Set(di32, quad));
+}
 
 }  // namespace tvl::highway_portable
 HWY_AFTER_NAMESPACE();

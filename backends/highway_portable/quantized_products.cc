@@ -13,13 +13,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace tvl::highway_portable {
 
-// A quad of inputs to all lanes.
-HWY_INLINE VI8 BroadcastQuad(const int8_t* x) {
-  int32_t quad;
-  std::memcpy(&quad, x, sizeof(quad));
-  return hn::BitCast(di8, hn::Set(di32, quad));
-}
-
 // The integer sum of a block starts from so many times the sum of its inputs, so that offsets of
 // the weights cost nothing.
 template <WeightType W>
@@ -194,7 +187,8 @@ HWY_INLINE void QuantizedGemm(const TileMatrix& w, PanelRange panels, const Quan
 }
 
 // One whole block.
-HWY_INLINE void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum) {
+HWY_INLINE void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum,
+                              int32_t* half_sum) {
   constexpr size_t kBlockVectors = kQuantBlock / kLanes;
   const hn::Rebind<int8_t, D> out;
   VI32 m = hn::Zero(di32);
@@ -206,19 +200,21 @@ HWY_INLINE void QuantizeBlock(const float* x, int8_t* quants, float* scale, int3
   if (bits >= kInfinityBits || bits < kTinyBits) {
     std::memset(quants, 0, kQuantBlock);
     *scale = bits < kTinyBits ? 0.0f : std::bit_cast<float>(kCanonicalNaN);
-    *sum = 0;
+    *sum = *half_sum = 0;
     return;
   }
   const float a = std::bit_cast<float>(bits);
   *scale = a / 127.0f;
   const V inverse = hn::Set(d, 127.0f / a);
-  VI32 total = hn::Zero(di32);
+  VI32 half[2] = {hn::Zero(di32), hn::Zero(di32)};
   for (size_t i = 0; i < kBlockVectors; ++i) {
     const VI32 q = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i * kLanes), inverse));
     hn::StoreU(hn::DemoteTo(out, q), out, quants + i * kLanes);
-    total = hn::Add(total, q);
+    VI32& to = half[i / (kBlockVectors / 2)];
+    to = hn::Add(to, q);
   }
-  *sum = hn::GetLane(hn::SumOfLanes(di32, total));
+  *half_sum = hn::GetLane(hn::SumOfLanes(di32, half[0]));
+  *sum = *half_sum + hn::GetLane(hn::SumOfLanes(di32, half[1]));
 }
 
 }  // namespace tvl::highway_portable
@@ -247,12 +243,14 @@ void HighwayPortable::QuantizeActivations(const float* x, size_t n,
   using highway_portable::QuantizeBlock;
   const size_t whole = n / kQuantBlock;
   for (size_t b = 0; b < whole; ++b) {
-    QuantizeBlock(x + b * kQuantBlock, out.quants + b * kQuantBlock, out.scales + b, out.sums + b);
+    QuantizeBlock(x + b * kQuantBlock, out.quants + b * kQuantBlock, out.scales + b, out.sums + b,
+                  out.half_sums + b);
   }
   if (n % kQuantBlock == 0) return;
   float rest[kQuantBlock] = {};
   std::memcpy(rest, x + whole * kQuantBlock, n % kQuantBlock * sizeof(float));
-  QuantizeBlock(rest, out.quants + whole * kQuantBlock, out.scales + whole, out.sums + whole);
+  QuantizeBlock(rest, out.quants + whole * kQuantBlock, out.scales + whole, out.sums + whole,
+                out.half_sums + whole);
 }
 
 }  // namespace tvl

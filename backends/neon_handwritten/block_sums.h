@@ -1,5 +1,5 @@
-// The integer sums of one block of q8, q4 or q4m weights: 16 rows by 32 inputs, exact. Here is all
-// of a product with one vector that depends on whether the device has SDOT.
+// The integer sums of one block of weights of the quantised types, exact. Here is all of a product
+// with one vector that depends on whether the device has SDOT.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_BLOCK_SUMS_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_BLOCK_SUMS_H_
 
@@ -21,9 +21,11 @@ struct QuadPair {
   int8x16_t odd;
 };
 
-// Rows [4 * r, 4 * r + 4) of the 8 inputs whose quants begin at `line`.
+// Rows [4 * r, 4 * r + 4) of the 8 inputs whose quants begin at `line`. Types with high bits:
+// k_quants.h.
 template <WeightType W>
 [[gnu::always_inline]] inline QuadPair LoadQuads(const std::byte* line, size_t r) {
+  static_assert(W != WeightType::kQ5K && W != WeightType::kQ6K);
   const uint8_t* bytes = reinterpret_cast<const uint8_t*>(line) + r * 16;
   const uint8x16_t first = vld1q_u8(bytes);
   if constexpr (W == WeightType::kQ8) {
@@ -34,20 +36,32 @@ template <WeightType W>
   }
 }
 
-// BlockInputs: the inputs of a block, 32 quants, as the products take them.
-// RowSums: the sums of four rows of a block. They start from 0 (q8, q4m) or from -8 times the sum
-// of the inputs (q4), which takes back the 8 that is in every quant.
+// BlockInputs: the inputs of a block, ScaleBlock of them, as the products take them.
+// RowSums: the sums of four rows of a block. They start from 0 (q8, q4m), from -8 times the sum of
+// the inputs (q4), which takes back the 8 that is in every quant, or from kBiasBits (q4k, q5k,
+// q6k).
 //
-//   RowSums(start)    start: the same number in all lanes
+//   RowSums(start)    start: in all lanes what LaneStart makes of that
 //   Add<kPair>(w, x)  adds the products of w with inputs 8 * kPair on, 8 of them; pair 0 first
 //   Sums()            once every pair of the block is added
+//   LoadAfter(p)      as PanelSums::LoadAfter: once those pairs are added that were so far
+//   LaneStart<W>(n)   the lane of `start` for sums that start from n
 #ifdef __ARM_FEATURE_DOTPROD
 
-struct BlockInputs {
-  int8x16_t half[2];
+template <WeightType W>
+constexpr int32_t LaneStart(int32_t n) {
+  return n;
+}
 
-  [[gnu::always_inline]] explicit BlockInputs(const int8_t* x)
-      : half{vld1q_s8(x), vld1q_s8(x + 16)} {}
+template <WeightType W>
+struct BlockInputs {
+  int8x16_t half[ScaleBlock(W) / 16];  // of 32 inputs
+
+  [[gnu::always_inline]] explicit BlockInputs(const int8_t* x) {
+    Unroll<ScaleBlock(W) / 16>([&](auto i) __attribute__((always_inline)) {
+      half[i] = vld1q_s8(x + 16 * i);
+    });
+  }
 };
 
 template <WeightType W>
@@ -56,12 +70,17 @@ class RowSums {
   [[gnu::always_inline]] explicit RowSums(int32x4_t start) : sums_(start) {}
 
   template <size_t kPair>
-  [[gnu::always_inline]] void Add(const QuadPair& w, const BlockInputs& x) {
+  [[gnu::always_inline]] void Add(const QuadPair& w, const BlockInputs<W>& x) {
     sums_ = vdotq_laneq_s32(sums_, w.even, x.half[kPair / 2], kPair % 2 * 2);
     sums_ = vdotq_laneq_s32(sums_, w.odd, x.half[kPair / 2], kPair % 2 * 2 + 1);
   }
 
   [[gnu::always_inline]] int32x4_t Sums() const { return sums_; }
+
+  template <typename T>
+  [[gnu::always_inline]] void LoadAfter(const T*& p) const {
+    asm("" : "+r"(p) : "w"(sums_));
+  }
 
  private:
   int32x4_t sums_;
@@ -69,12 +88,19 @@ class RowSums {
 
 #else
 
+// A sum of q6k is made of two lanes, both of which start so.
+template <WeightType W>
+constexpr int32_t LaneStart(int32_t n) {
+  return W == WeightType::kQ6K ? n / 2 : n;
+}
+
 // Each quad four times: beside four rows.
+template <WeightType W>
 struct BlockInputs {
-  int8x16_t quad[kQuantBlock / 4];
+  int8x16_t quad[ScaleBlock(W) / 4];
 
   [[gnu::always_inline]] explicit BlockInputs(const int8_t* x) {
-    Unroll<kQuantBlock / 4>([&](auto i) __attribute__((always_inline)) {
+    Unroll<ScaleBlock(W) / 4>([&](auto i) __attribute__((always_inline)) {
       int32_t four;
       std::memcpy(&four, x + 4 * i, sizeof(four));
       quad[i] = vreinterpretq_s8_s32(vdupq_n_s32(four));
@@ -83,16 +109,17 @@ struct BlockInputs {
 };
 
 // The products of 8 bits are added to 16: of q8 two at most, |-128 * 127| twice being 32512, which
-// then go on to 32 bits; of q4 and q4m all 8 of the block that share a lane, 15 * 127 eight times
-// being 15240, and in the end two lanes. So q4 takes 4 instructions for 32 products where q8 takes
-// 6.
+// then go on to 32 bits; of the others all of a block that share a lane. Those are 8, but of q6k 4:
+// 15 * 127 eight times is 15240, |-16 * 127| eight times 16256 (q5k, whose quants come less 16),
+// and two such lanes still fit; 63 * 127 four times is 32004 (q6k), and lanes have to be widened
+// first. So q4 takes 4 instructions for 32 products where q8 takes 6.
 template <WeightType W>
 class RowSums {
  public:
   [[gnu::always_inline]] explicit RowSums(int32x4_t start) : start_(start) {}
 
   template <size_t kPair>
-  [[gnu::always_inline]] void Add(const QuadPair& w, const BlockInputs& x) {
+  [[gnu::always_inline]] void Add(const QuadPair& w, const BlockInputs<W>& x) {
     const int8x16_t even = x.quad[2 * kPair], odd = x.quad[2 * kPair + 1];
     const int8x8_t w_even = vget_low_s8(w.even), w_odd = vget_low_s8(w.odd);
     const int8x8_t x_even = vget_low_s8(even), x_odd = vget_low_s8(odd);
@@ -112,10 +139,17 @@ class RowSums {
   [[gnu::always_inline]] int32x4_t Sums() const {
     if constexpr (W == WeightType::kQ8) {
       return vpaddq_s32(low_, high_);
+    } else if constexpr (W == WeightType::kQ6K) {
+      return vpaddq_s32(vpadalq_s16(start_, low_), vpadalq_s16(start_, high_));
     } else {
       const int16x8_t sums = vpaddq_s16(low_, high_);
-      return W == WeightType::kQ4 ? vpadalq_s16(start_, sums) : vpaddlq_s16(sums);
+      return W == WeightType::kQ4M ? vpaddlq_s16(sums) : vpadalq_s16(start_, sums);
     }
+  }
+
+  template <typename T>
+  [[gnu::always_inline]] void LoadAfter(const T*& p) const {
+    asm("" : "+r"(p) : "w"(low_), "w"(high_));
   }
 
  private:

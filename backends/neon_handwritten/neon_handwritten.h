@@ -1,6 +1,6 @@
 // The ARM64 backend: hand-written intrinsics, so that one source serves every core from the
 // Cortex-A72 up. Plain ARMv8.0-A NEON but for the products of integers, which SDOT and SMMLA make
-// where the device has them (block_sums.h, quantized_gemm.cc). What is newer still has nothing to
+// where the device has them (block_sums.h, quantized_steps.h). What is newer still has nothing to
 // offer to floats under the canonical order: BFDOT and BFMMLA round differently.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_NEON_HANDWRITTEN_H_
@@ -64,6 +64,9 @@ TVL_DECLARE(WeightType::kBF16);
 TVL_DECLARE(WeightType::kQ8);
 TVL_DECLARE(WeightType::kQ4);
 TVL_DECLARE(WeightType::kQ4M);
+TVL_DECLARE(WeightType::kQ4K);
+TVL_DECLARE(WeightType::kQ5K);
+TVL_DECLARE(WeightType::kQ6K);
 #undef TVL_DECLARE
 template <>
 void NeonHandwritten::Gemv<WeightType::kI8>(const TileMatrix&, PanelRange, const FloatRows&,

@@ -27,12 +27,12 @@ constexpr size_t kBlockRegisters = kQuantBlock / neon::kLanes;
 }
 
 // One whole block.
-void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum) {
+void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum, int32_t* half_sum) {
   const uint32_t largest = LargestMagnitude(x);
   if (largest >= kInfinityBits || largest < kTinyBits) {
     std::memset(quants, 0, kQuantBlock);
     *scale = largest < kTinyBits ? 0.0f : std::bit_cast<float>(kCanonicalNaN);
-    *sum = 0;
+    *sum = *half_sum = 0;
     return;
   }
   const float a = std::bit_cast<float>(largest);
@@ -46,6 +46,7 @@ void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum) {
     const int16x8_t q = vcombine_s16(vmovn_s32(low), vmovn_s32(high));
     vst1_s8(quants + i * 8, vmovn_s16(q));
     total = vaddq_s16(total, q);
+    if constexpr (i == kBlockRegisters / 4 - 1) *half_sum = vaddlvq_s16(total);
   });
   *sum = vaddlvq_s16(total);
 }
@@ -54,13 +55,16 @@ void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum) {
 
 void NeonHandwritten::QuantizeActivations(const float* x, size_t n,
                                           const QuantizedRows& out) noexcept {
+  const auto quantize = [&](const float* from, size_t b) {
+    QuantizeBlock(from, out.quants + b * kQuantBlock, out.scales + b, out.sums + b,
+                  out.half_sums + b);
+  };
   const size_t whole = n / kQuantBlock;
-  for (size_t b = 0; b < whole; ++b)
-    QuantizeBlock(x + b * kQuantBlock, out.quants + b * kQuantBlock, out.scales + b, out.sums + b);
+  for (size_t b = 0; b < whole; ++b) quantize(x + b * kQuantBlock, b);
   if (n % kQuantBlock == 0) return;
   float rest[kQuantBlock] = {};
   std::memcpy(rest, x + whole * kQuantBlock, n % kQuantBlock * sizeof(float));
-  QuantizeBlock(rest, out.quants + whole * kQuantBlock, out.scales + whole, out.sums + whole);
+  quantize(rest, whole);
 }
 
 }  // namespace tvl

@@ -1,4 +1,4 @@
-// Products of q8, q4 and q4m weights with several tokens.
+// Products of weights of the quantised types with several tokens.
 #ifndef TVL_BACKENDS_NEON_HANDWRITTEN_QUANTIZED_GEMM_H_
 #define TVL_BACKENDS_NEON_HANDWRITTEN_QUANTIZED_GEMM_H_
 

@@ -18,6 +18,7 @@
 #include "backends/neon_handwritten/panel_sums.h"
 #include "backends/neon_handwritten/unroll.h"
 #include "backends/neon_handwritten/weight_stream.h"
+#include "backends/neon_handwritten/wide_eight.h"
 #include "core/activations.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
@@ -26,6 +27,17 @@ namespace tvl::neon {
 
 template <WeightType W>
 inline constexpr size_t kSuperblockBytes = SuperblockLines(W) * kLineBytes;
+
+// Writes the first `rows` of a panel's dots.
+[[gnu::always_inline]] inline void StoreRows(const float32x4_t (&dots)[kRowRegisters], size_t rows,
+                                             float* y) {
+  float all[kPanelRows];
+  float* out = rows == kPanelRows ? y : all;
+  Unroll<kRowRegisters>([&](auto r) __attribute__((always_inline)) {
+    vst1q_f32(out + r * kLanes, dots[r]);
+  });
+  if (out == all) std::copy_n(all, rows, y);
+}
 
 // The dots of 16 rows with one vector, as far as they are summed, and that vector from there on.
 template <WeightType W>
@@ -48,8 +60,8 @@ class VectorDots {
   }
 
   template <size_t kBlock>
-  [[gnu::always_inline]] BlockInputs Inputs() const {
-    return BlockInputs(block_quants_ + kBlock * kQuantBlock);
+  [[gnu::always_inline]] BlockInputs<W> Inputs() const {
+    return BlockInputs<W>(block_quants_ + kBlock * kQuantBlock);
   }
 
   // What the integer sums of a block start from.
@@ -77,15 +89,7 @@ class VectorDots {
     asm("" : "+r"(p), "+r"(block_quants_) : "w"(dots_[kRegister]), "w"(dots_[kRegister + 1]));
   }
 
-  // Writes the first `rows`.
-  [[gnu::always_inline]] void Store(size_t rows, float* y) const {
-    float all[kPanelRows];
-    float* out = rows == kPanelRows ? y : all;
-    Unroll<kRowRegisters>([&](auto r) __attribute__((always_inline)) {
-      vst1q_f32(out + r * kLanes, dots_[r]);
-    });
-    if (out == all) std::copy_n(all, rows, y);
-  }
+  [[gnu::always_inline]] void Store(size_t rows, float* y) const { StoreRows(dots_, rows, y); }
 
  private:
   const int8_t* quants_;
@@ -97,23 +101,11 @@ class VectorDots {
   float32x4_t dots_[kRowRegisters];
 };
 
-// Eight f16 numbers of a line, widened.
-struct WideEight {
-  float32x4_t low;
-  float32x4_t high;
-
-  [[gnu::always_inline]] WideEight(const std::byte* line, size_t index) {
-    const float16x8_t eight = vld1q_f16(reinterpret_cast<const float16_t*>(line) + index);
-    low = vcvt_f32_f16(vget_low_f16(eight));
-    high = vcvt_high_f32_f16(eight);
-  }
-};
-
 // Adds rows [8 * kHalf, 8 * kHalf + 8) of block kBlock of the superblock at `line` to the dots. x:
 // the inputs of the block. Eight rows at once, because four are a chain of products that wait for
 // each other, and 16 make gcc spill where there is no SDOT.
 template <WeightType W, size_t kBlock, size_t kHalf>
-[[gnu::always_inline]] inline void AddEightRows(const std::byte*& line, const BlockInputs& x,
+[[gnu::always_inline]] inline void AddEightRows(const std::byte*& line, const BlockInputs<W>& x,
                                                 VectorDots<W>& dots) {
   constexpr size_t kPairBytes = (W == WeightType::kQ8 ? 2 : 1) * kLineBytes;  // of 8 inputs
   constexpr size_t kPairs = kQuantBlock / 8;
@@ -144,7 +136,7 @@ template <WeightType W>
   constexpr size_t kLines = SuperblockLines(W);
   dots.NextSuperblock();
   Unroll<kSuperblock / kQuantBlock>([&](auto block) __attribute__((always_inline)) {
-    const BlockInputs x = dots.template Inputs<block>();
+    const BlockInputs<W> x = dots.template Inputs<block>();
     Unroll<2>([&](auto half) __attribute__((always_inline)) {
       constexpr size_t kPart = 2 * block + half;
       ahead.After(line);

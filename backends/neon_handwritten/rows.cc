@@ -66,6 +66,24 @@ void NeonHandwritten::EmbedRow<WeightType::kQ4M>(const TileMatrix& w, size_t row
   GatherWeights<WeightType::kQ4M>(w, row, out);
 }
 
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ4K>(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept {
+  GatherWeights<WeightType::kQ4K>(w, row, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ5K>(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept {
+  GatherWeights<WeightType::kQ5K>(w, row, out);
+}
+
+template <>
+void NeonHandwritten::EmbedRow<WeightType::kQ6K>(const TileMatrix& w, size_t row,
+                                                 float* out) noexcept {
+  GatherWeights<WeightType::kQ6K>(w, row, out);
+}
+
 void NeonHandwritten::RoundToF16(const float* x, size_t n, uint16_t* out) noexcept {
   size_t i = 0;
   for (; i + 4 <= n; i += 4)

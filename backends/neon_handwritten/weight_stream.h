@@ -58,6 +58,13 @@ class WeightStream {
       });
     }
 
+    // Counts lines of the step from line kLines on.
+    template <size_t kLines>
+    [[gnu::always_inline]] void Skip() {
+      l1_ += kLines * kLineBytes;
+      l2_ += kLines * kLineBytes;
+    }
+
     // Emits no instruction. What is asked for from here on is asked for no sooner than what is
     // loaded through `p`: gcc moves all of a long step's to its top, more than a core has buffers
     // for.

@@ -35,14 +35,16 @@ float Dot(const std::byte* panel, size_t row, size_t padded_cols, const FloatRow
 
 template <WeightType W>
 float Dot(const std::byte* panel, size_t row, size_t padded_cols, const QuantizedRows& x) {
+  constexpr size_t kBlock = ScaleBlock(W);
   float acc = 0;
-  for (size_t k = 0; k < padded_cols; k += kQuantBlock) {
+  for (size_t k = 0; k < padded_cols; k += kBlock) {
     int32_t s = 0;
-    for (size_t j = k; j < k + kQuantBlock; ++j) s += PanelQuant<W>(panel, row, j) * x.quants[j];
-    const size_t b = k / kQuantBlock;
-    acc = std::fma(static_cast<float>(s), PanelScale<W>(panel, row, k) * x.scales[b], acc);
-    if constexpr (W == WeightType::kQ4M) {
-      acc = std::fma(static_cast<float>(x.sums[b]), PanelMinimum(panel, row, k) * x.scales[b], acc);
+    for (size_t j = k; j < k + kBlock; ++j) s += PanelQuant<W>(panel, row, j) * x.quants[j];
+    const float x_scale = x.scales[k / kQuantBlock];
+    acc = std::fma(static_cast<float>(s), PanelScale<W>(panel, row, k) * x_scale, acc);
+    if constexpr (HasMinima(W)) {
+      const float sum = static_cast<float>(x.sums[k / kQuantBlock]);
+      acc = std::fma(sum, PanelMinimum<W>(panel, row, k) * x_scale, acc);
     }
   }
   return acc;
@@ -85,6 +87,9 @@ TVL_INSTANTIATE(WeightType::kBF16);
 TVL_INSTANTIATE(WeightType::kQ8);
 TVL_INSTANTIATE(WeightType::kQ4);
 TVL_INSTANTIATE(WeightType::kQ4M);
+TVL_INSTANTIATE(WeightType::kQ4K);
+TVL_INSTANTIATE(WeightType::kQ5K);
+TVL_INSTANTIATE(WeightType::kQ6K);
 #undef TVL_INSTANTIATE
 template void ScalarReference::Gemv<WeightType::kI8>(const TileMatrix&, PanelRange,
                                                      const FloatRows&, float*) noexcept;
@@ -98,7 +103,7 @@ void ScalarReference::QuantizeActivations(const float* x, size_t n,
     const size_t block = first / kQuantBlock, size = std::min(kQuantBlock, n - first);
     int8_t* quants = out.quants + first;
     std::fill(quants, quants + kQuantBlock, int8_t{0});
-    out.sums[block] = 0;
+    out.sums[block] = out.half_sums[block] = 0;
     uint32_t m = 0;
     for (size_t i = 0; i < size; ++i)
       m = std::max(m, std::bit_cast<uint32_t>(x[first + i]) & 0x7fffffffu);
@@ -113,6 +118,7 @@ void ScalarReference::QuantizeActivations(const float* x, size_t n,
       for (size_t i = 0; i < size; ++i) {
         quants[i] = static_cast<int8_t>(RoundToInt(x[first + i] * inverse));
         out.sums[block] += quants[i];
+        if (i < kQuantBlock / 2) out.half_sums[block] += quants[i];
       }
     }
   }

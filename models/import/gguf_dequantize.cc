@@ -232,14 +232,56 @@ DequantizeBlock BlockOf(GgufTensorType type) {
   return nullptr;
 }
 
-// Block `block` of the 8 of a superblock: its scale and minimum are products, rounded to f16.
-QuantizedBlock TakeQ4K(const std::byte* super, size_t block) {
-  const ScaleAndMinimum s = ScalesQ4K(super + 4, block);
-  QuantizedBlock out = {.quants = {},
-                        .scale = F32ToF16(Half(super) * F(s.scale)),
-                        .minimum = F32ToF16(0 - Half(super + 2) * F(s.minimum))};
-  CopyNibbles(super + 16 + block / 2 * kBlock, block % 2 == 1, kBlock, out.quants);
-  return out;
+// The scales and minima of Q4_K's and Q5_K's 8 blocks, as bytes.
+void TakeScalesQ4K(const std::byte* scales, QuantizedSuperblock* out) {
+  for (size_t i = 0; i < kSuper / kBlock; ++i) {
+    const ScaleAndMinimum block = ScalesQ4K(scales, i);
+    out->scales[i] = static_cast<uint8_t>(block.scale);
+    out->minima[i] = static_cast<uint8_t>(block.minimum);
+  }
+}
+
+// Both nibbles of 32 bytes at a time: 64 quants.
+void TakeQuantsQ4K(const std::byte* quants, QuantizedSuperblock* out) {
+  for (size_t i = 0; i < kSuper / 64; ++i) {
+    int8_t* to = reinterpret_cast<int8_t*>(out->quants) + i * 64;
+    CopyNibbles(quants + i * kBlock, /*high=*/false, kBlock, to);
+    CopyNibbles(quants + i * kBlock, /*high=*/true, kBlock, to + kBlock);
+  }
+}
+
+void TakeQ4K(const std::byte* b, QuantizedSuperblock* out) {
+  out->scale = HalfBits(b);
+  out->minimum = HalfBits(b + 2);
+  TakeScalesQ4K(b + 4, out);
+  TakeQuantsQ4K(b + 16, out);
+}
+
+void TakeQ5K(const std::byte* b, QuantizedSuperblock* out) {
+  out->scale = HalfBits(b);
+  out->minimum = HalfBits(b + 2);
+  TakeScalesQ4K(b + 4, out);
+  TakeQuantsQ4K(b + 48, out);
+  for (size_t i = 0; i < kSuper; ++i) {
+    const uint32_t fifth = Byte(b + 16 + i % 32) >> (i / 32) & 1u;
+    out->quants[i] = static_cast<uint8_t>(out->quants[i] | fifth << 4);
+  }
+}
+
+void TakeQ6K(const std::byte* b, QuantizedSuperblock* out) {
+  out->scale = HalfBits(b + 208);
+  out->minimum = 0;
+  std::memcpy(out->scales, b + 192, sizeof(out->scales));
+  // Of each 128: the low nibbles of 64 bytes, then the high ones.
+  for (size_t half = 0; half < 2; ++half) {
+    int8_t* to = reinterpret_cast<int8_t*>(out->quants) + half * 128;
+    CopyNibbles(b + half * 64, /*high=*/false, 64, to);
+    CopyNibbles(b + half * 64, /*high=*/true, 64, to + 64);
+    for (size_t i = 0; i < 128; ++i) {
+      const uint32_t high = Byte(b + 128 + half * 32 + i % 32) >> (i / 32 * 2) & 3u;
+      to[i] = static_cast<int8_t>(to[i] | static_cast<int>(high << 4));
+    }
+  }
 }
 
 // A block of 32. (Its result is made where the caller wants it.)
@@ -277,9 +319,15 @@ void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, f
 }
 
 QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block) {
-  if (info.type != GgufTensorType::kQ4K) return TakeBlock(info, row + block * info.block_bytes);
-  constexpr size_t kBlocks = kSuper / kBlock;
-  return TakeQ4K(row + block / kBlocks * info.block_bytes, block % kBlocks);
+  return TakeBlock(info, row + block * info.block_bytes);
+}
+
+void TakeGgufSuperblock(const GgufTypeInfo& info, const std::byte* row, size_t superblock,
+                        QuantizedSuperblock* out) {
+  const std::byte* b = row + superblock * info.block_bytes;
+  if (info.type == GgufTensorType::kQ4K) return TakeQ4K(b, out);
+  if (info.type == GgufTensorType::kQ5K) return TakeQ5K(b, out);
+  TakeQ6K(b, out);
 }
 
 }  // namespace tvl

@@ -12,6 +12,7 @@
 
 #include "models/import/gguf_type.h"
 #include "models/quantize.h"
+#include "models/quantize_k.h"
 
 namespace tvl {
 
@@ -20,8 +21,12 @@ namespace tvl {
 void DequantizeGgufRow(GgufTensorType type, const std::byte* row, size_t cols, float* out);
 
 // The 32 weights of a row that begin at 32 * block, as a block of the type that GgufTypeInfo names.
-// REQUIRES: the type's keeping is kExact, and the .tvl type quantised, or kNearly.
+// REQUIRES: the type's keeping is kExact, and the .tvl type q8, q4 or q4m.
 QuantizedBlock TakeGgufBlock(const GgufTypeInfo& info, const std::byte* row, size_t block);
+
+// The 256 that begin at 256 * superblock, of Q4_K, Q5_K or Q6_K.
+void TakeGgufSuperblock(const GgufTypeInfo& info, const std::byte* row, size_t superblock,
+                        QuantizedSuperblock* out);
 
 }  // namespace tvl
 

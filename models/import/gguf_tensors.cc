@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "core/tile.h"
 #include "models/import/gguf_dequantize.h"
+#include "models/quantize_k.h"
 
 namespace tvl {
 namespace {
@@ -28,11 +30,16 @@ MatrixSource MakeMatrix(const GgufTensor& tensor, uint32_t first, uint32_t rows)
   };
   if (!IsQuantized(info.kept_as) || info.keeping == GgufKeeping::kRequants) return m;
   const GgufTypeInfo* kind = &info;  // of a table that stays
-  m.block = [=](size_t row, size_t block) {
-    return TakeGgufBlock(*kind, data + row * row_bytes, block);
-  };
+  if (IsKQuant(info.kept_as)) {
+    m.superblock = [=](size_t row, size_t superblock, QuantizedSuperblock* out) {
+      TakeGgufSuperblock(*kind, data + row * row_bytes, superblock, out);
+    };
+  } else {
+    m.block = [=](size_t row, size_t block) {
+      return TakeGgufBlock(*kind, data + row * row_bytes, block);
+    };
+  }
   m.block_type = info.kept_as;
-  m.blocks_are_exact = info.keeping == GgufKeeping::kExact;
   return m;
 }
 

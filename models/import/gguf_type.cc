@@ -17,11 +17,10 @@ using enum GgufKeeping;
 //
 //            own    q8     q4m    q4            own    q8     q4m    q4
 //   Q5_1     3.9%   0.4%   6.7%   8.4%   Q2_K   30%    0.3%   4.6%   6.9%
-//   Q5_K     3.7%   0.4%   6.7%   8.3%   Q3_K   16%    0.2%   5.6%   5.4%
-//   Q6_K     1.8%   0.4%   7.1%   8.4%   IQ4_NL 7.8%   0.1%   5.7%   8.3%
+//   IQ4_NL   7.8%   0.1%   5.7%   8.3%   Q3_K   16%    0.2%   5.6%   5.4%
 //
 // So five bits and more need q8. IQ4_XS is as IQ4_NL; who prefers its quality to its size takes
-// --dtype q8. Q4_K's integers fit q4m as they are: 0.07%.
+// --dtype q8.
 constexpr GgufTypeInfo kTypes[] = {
     {kF32, "F32", 1, 4, WeightType::kF32, kExact},
     {kF16, "F16", 1, 2, WeightType::kF16, kExact},
@@ -33,9 +32,9 @@ constexpr GgufTypeInfo kTypes[] = {
     {kQ80, "Q8_0", 32, 34, WeightType::kQ8, kExact},
     {kQ2K, "Q2_K", 256, 84, WeightType::kQ4M, kRequants},
     {kQ3K, "Q3_K", 256, 110, WeightType::kQ4, kRequants},
-    {kQ4K, "Q4_K", 256, 144, WeightType::kQ4M, kNearly},
-    {kQ5K, "Q5_K", 256, 176, WeightType::kQ8, kRequants},
-    {kQ6K, "Q6_K", 256, 210, WeightType::kQ8, kRequants},
+    {kQ4K, "Q4_K", 256, 144, WeightType::kQ4K, kExact},
+    {kQ5K, "Q5_K", 256, 176, WeightType::kQ5K, kExact},
+    {kQ6K, "Q6_K", 256, 210, WeightType::kQ6K, kExact},
     {kIQ4NL, "IQ4_NL", 32, 18, WeightType::kQ4M, kRequants},
     {kIQ4XS, "IQ4_XS", 256, 136, WeightType::kQ4M, kRequants},
 };

@@ -33,7 +33,6 @@ enum class GgufTensorType : uint32_t {
 // What becomes of a tensor whose type is to be kept.
 enum class GgufKeeping {
   kExact,     // every weight is the same number
-  kNearly,    // the same integers; scales and minima are rounded to f16
   kRequants,  // other integers, searched for by models/quantize.h
 };
 

@@ -73,8 +73,13 @@ Real ScaleAt(const TileMatrix& w, size_t row, size_t k) {
   });
 }
 Real MinimumAt(const TileMatrix& w, size_t row, size_t k) {
-  if (w.type != WeightType::kQ4M) return 0;
-  return PanelMinimum(w.Panel(row / kPanelRows), row % kPanelRows, k);
+  return ReadPanel(w, [&]<WeightType W>() {
+    if constexpr (!HasMinima(W)) {
+      return Real{0};
+    } else {
+      return Real{PanelMinimum<W>(w.Panel(row / kPanelRows), row % kPanelRows, k)};
+    }
+  });
 }
 
 template <typename K>
@@ -115,6 +120,7 @@ TYPED_TEST(KernelAccuracyTest, QuantizedGemv) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
     for (const Fill fill : kFiniteFills) {
+      const size_t block = ScaleBlock(type);
       for (const size_t cols : {1, 31, 64, 172, 768, 4096}) {
         const size_t rows = 20;
         const OwnedTiles w(type, rows, cols, fill, random);
@@ -123,21 +129,21 @@ TYPED_TEST(KernelAccuracyTest, QuantizedGemv) {
         std::vector<float> y(rows);
         Gemv<TypeParam>(w.view(), {0, w.view().panels()}, {{}, x.view()}, y.data());
         for (size_t row = 0; row < rows; ++row) {
-          // Of each block, and for q4m of its minimum: one rounding of the scale, one of the sum.
+          // Of each block, and of its minimum: one rounding of the scale, one of the sum.
           Real exact = 0, magnitude = 0;
-          for (size_t b = 0; b < DivideUp(cols, kQuantBlock); ++b) {
-            const Real scale = x.scales()[b];
+          for (size_t b = 0; b < DivideUp(cols, block); ++b) {
+            const Real scale = x.scales()[b * block / kQuantBlock];
             Real product = 0, minimum = 0;
-            for (size_t k = b * kQuantBlock; k < (b + 1) * kQuantBlock; ++k) {
+            for (size_t k = b * block; k < (b + 1) * block; ++k) {
               product += QuantAt(w.view(), row, k) * static_cast<Real>(x.quants()[k]);
               minimum += static_cast<Real>(x.quants()[k]);
             }
-            product *= ScaleAt(w.view(), row, b * kQuantBlock) * scale;
-            minimum *= MinimumAt(w.view(), row, b * kQuantBlock) * scale;
+            product *= ScaleAt(w.view(), row, b * block) * scale;
+            minimum *= MinimumAt(w.view(), row, b * block) * scale;
             exact += product + minimum;
             magnitude += std::fabs(product) + std::fabs(minimum);
           }
-          const size_t terms = (type == WeightType::kQ4M ? 2 : 1) * DivideUp(cols, kQuantBlock);
+          const size_t terms = (HasMinima(type) ? 2 : 1) * DivideUp(cols, block);
           // A scale of a product may underflow before it is multiplied by a sum of up to 2^19.
           const Real underflow = static_cast<Real>(terms) * 0x1p19L * kTiny;
           ASSERT_LE(std::fabs(y[row] - exact), Roundings(terms + 1, magnitude) + underflow)

@@ -177,7 +177,9 @@ class WeightTypeAllocTest : public ::testing::TestWithParam<std::tuple<WeightTyp
 
 TEST_P(WeightTypeAllocTest, NothingAfterTheFirstToken) {
   const auto [type, threads] = GetParam();
-  const testing::TempTvl file(testing::TestModel({}).source(), type);
+  testing::TestShape shape;
+  if (IsKQuant(type)) shape = {.dim = 256, .hidden_dim = 512, .n_heads = 4, .n_kv_heads = 2};
+  const testing::TempTvl file(testing::TestModel(shape).source(), type);
   auto engine = Engine<SelectedKernel>::Open(file.path(), {.threads = threads});
   ASSERT_TRUE(engine.ok()) << engine.status();
   auto session = (*engine)->NewSession({});

@@ -114,7 +114,7 @@ expect_entries 2
 touch -d "2020-02-02 02:02:02.123456780" "$gguf"
 fingerprint "$scratch/elsewhere/../small.gguf"
 expect_stdout "$digits"
-grep -q "^tvl: removed .*B that the file was converted to before it changed$" "$err" || failed "expected to be told of what is removed"
+grep -q "^tvl: removed .*B that the file was converted to before it, or tvl, changed$" "$err" || failed "expected to be told of what is removed"
 expect_entries 1
 again "$gguf"
 python3 tests/support/make_gguf.py "$scratch/gone.gguf" F16
@@ -296,7 +296,7 @@ run $tvl convert "$scratch/all.gguf" "$scratch/all.tvl"
 expect_code 0
 sum() { sha256sum "$1" | head -c 16; }
 if [ "$(sum "$scratch/all.gguf")" = a42a2ac395240bf6 ]; then
-  [ "$(sum "$scratch/all.tvl")" = 34da9bd2d30e4d78 ] ||
+  [ "$(sum "$scratch/all.tvl")" = c7ade79f4b7c395c ] ||
     failed "a conversion gives other bytes: raise kConversionVersion in tools/conversion.h, and note $(sum "$scratch/all.tvl") here"
 else
   failed "make_gguf.py makes another file: note $(sum "$scratch/all.gguf") here, and $(sum "$scratch/all.tvl")"

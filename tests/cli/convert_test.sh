@@ -40,6 +40,34 @@ run $tvl inspect "$scratch/untied.tvl"
 expect_stdout_has "its own"
 nothing_left
 
+# K-quants, of rows that are whole superblocks; of others the type that is nearest, and a note.
+python3 tests/support/make_gguf.py "$scratch/wide.gguf" F32
+for types in q4k:q4m q5k:q8 q6k:q8; do
+  dtype=${types%:*}
+  run $tvl convert "$scratch/wide.gguf" "$scratch/$dtype.tvl" --dtype $dtype
+  expect_code 0
+  grep -q "wide.gguf (.* MB) -> .*/$dtype.tvl (.*: $dtype; .* bits per weight) in " "$err" || failed "expected a summary"
+  # Of wo, whose rows are as long as four heads.
+  grep -qx "  note: $dtype takes rows of a multiple of 256 weights: 2 matrices with rows of 128 became ${types#*:}" "$err" ||
+    failed "expected a note on wo"
+  grep -q "  F32: 14 matrices as $dtype, requantised" "$err" || failed "expected the type everywhere else"
+  run $tvl verify "$scratch/$dtype.tvl"
+  expect_code 0
+  run $tvl inspect "$scratch/$dtype.tvl"
+  expect_stdout_has " $dtype "
+  run $tvl generate -m "$scratch/$dtype.tvl" -n 5
+  expect_code 0
+done
+run $tvl convert "$in" "$scratch/narrow.tvl" --tokenizer "$tok" --dtype q4 --recipe w2=q6k,wo=q4k
+expect_code 0
+grep -qx "  note: q4k takes rows of a multiple of 256 weights: 2 matrices with rows of 32 became q4m" "$err" || failed "expected a note on wo"
+grep -qx "  note: q6k takes rows of a multiple of 256 weights: 2 matrices with rows of 72 became q8" "$err" || failed "expected a note on w2"
+run $tvl inspect "$scratch/narrow.tvl"
+for row in "layers.0.wo  *q4m" "layers.1.w2  *q8" "layers.0.wq  *q4"; do
+  grep -q "^  $row " "$out" || failed "expected within stdout: $row"
+done
+nothing_left
+
 # Types by role: --dtype, then --embedding-dtype, then --recipe. The note says what became of it.
 run $tvl convert "$in" "$scratch/mixed.tvl" --tokenizer "$tok" --recipe attention=q8,wo=f16 --embedding-dtype bf16 --dtype q4
 expect_code 0

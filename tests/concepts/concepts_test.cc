@@ -81,10 +81,10 @@ struct Partial : Name<kMissing> {
 // Which sub-concepts K satisfies, one bit each: three for each weight type in the order of
 // kWeightTypes, then the others.
 template <typename K>
-constexpr unsigned Satisfied() {
-  unsigned mask = 0;
+constexpr uint64_t Satisfied() {
+  uint64_t mask = 0;
   unsigned bit = 0;
-  const auto add = [&](bool satisfied) { mask |= unsigned{satisfied} << bit++; };
+  const auto add = [&](bool satisfied) { mask |= uint64_t{satisfied} << bit++; };
   [&]<size_t... I>(std::index_sequence<I...>) {
     const auto add_type = [&]<WeightType W>() {
       add(GemvKernel<K, W>);
@@ -105,12 +105,12 @@ constexpr unsigned kRoundBit = kQuantizeBit + 1, kScaleBit = kQuantizeBit + 2,
                    kRmsNormBit = kQuantizeBit + 3, kRopeBit = kQuantizeBit + 4,
                    kSoftmaxBit = kQuantizeBit + 5, kSwiGluBit = kQuantizeBit + 6,
                    kAddBit = kQuantizeBit + 7;
-constexpr unsigned kAll = (2u << kAddBit) - 1;
+constexpr uint64_t kAll = (uint64_t{2} << kAddBit) - 1;
 
 // Not a kernel, and of the sub-concepts only number `bit` says so.
 template <typename K>
 constexpr bool FailsOnly(unsigned bit) {
-  return !Kernel<K> && Satisfied<K>() == (kAll & ~(1u << bit));
+  return !Kernel<K> && Satisfied<K>() == (kAll & ~(uint64_t{1} << bit));
 }
 
 static_assert(Kernel<Partial<Op::kNone>> && Satisfied<Partial<Op::kNone>>() == kAll);

@@ -116,7 +116,10 @@ Rows LogitsOf(M model, size_t threads) {
 TEST(MemoryViewTest, EqualsTheFile) {
   for (const WeightType type : kWeightTypes) {
     for (const bool tied : {true, false}) {
-      const TestModel model({.tied = tied});
+      testing::TestShape shape = {.tied = tied};
+      // The file has K-quants only where rows are whole superblocks.
+      if (IsKQuant(type)) shape = {.dim = 256, .hidden_dim = 256, .n_heads = 4, .tied = tied};
+      const TestModel model(shape);
       const TempTvl file(model.source(), type);
       const absl::StatusOr<TvlReader> reader = TvlReader::Parse(file.bytes(), "test");
       ASSERT_TRUE(reader.ok()) << reader.status();

@@ -1,5 +1,5 @@
-// One answer, part 2: a backend's quantisation of activations and its products with q8, q4 and q4m
-// weights, and their embedding rows, against scalar_reference, with ==.
+// One answer, part 2: a backend's quantisation of activations and its products with weights of the
+// quantised types, and their embedding rows, against scalar_reference, with ==.
 #ifndef TVL_TESTS_CROSSVAL_QUANTIZED_SUITE_H_
 #define TVL_TESTS_CROSSVAL_QUANTIZED_SUITE_H_
 
@@ -46,9 +46,7 @@ class QuantizedTest : public ::testing::Test {
     GuardedBuffer<float> x(n, offset);
     for (size_t i = 0; i < n; ++i) x[i] = numbers[i];
     QuantizedBuffer expected(1, n), actual(1, n);
-    actual.quants().PoisonData();
-    actual.scales().PoisonData();
-    actual.sums().PoisonData();
+    actual.PoisonData();
     ScalarReference::QuantizeActivations(x.data(), n, expected.view());
     K::QuantizeActivations(x.data(), n, actual.view());
     // Blocks that n does not touch are not written.
@@ -57,13 +55,18 @@ class QuantizedTest : public ::testing::Test {
       ASSERT_EQ(int{expected.quants()[i]}, int{actual.quants()[i]}) << "quant " << i;
     ASSERT_TRUE(
         AllEqual(expected.scales().span().first(blocks), actual.scales().span().first(blocks)));
-    for (size_t b = 0; b < blocks; ++b) ASSERT_EQ(expected.sums()[b], actual.sums()[b]);
+    for (size_t b = 0; b < blocks; ++b) {
+      ASSERT_EQ(expected.sums()[b], actual.sums()[b]);
+      ASSERT_EQ(expected.half_sums()[b], actual.half_sums()[b]);
+    }
     ASSERT_TRUE(IsPoison(actual.quants().data() + blocks * kQuantBlock,
                          actual.quants().size() - blocks * kQuantBlock));
     ASSERT_TRUE(IsPoison(actual.scales().data() + blocks,
                          (actual.scales().size() - blocks) * sizeof(float)));
     ASSERT_TRUE(
         IsPoison(actual.sums().data() + blocks, (actual.sums().size() - blocks) * sizeof(int32_t)));
+    ASSERT_TRUE(IsPoison(actual.half_sums().data() + blocks,
+                         (actual.half_sums().size() - blocks) * sizeof(int32_t)));
     ASSERT_TRUE(actual.GuardsIntact());
   }
 
@@ -76,14 +79,12 @@ class QuantizedTest : public ::testing::Test {
   // Rows of x in batches, poison in the rows of the last one that are not used.
   static QuantizedBuffer InBatches(const QuantizedRows& x, size_t cols, size_t tokens) {
     QuantizedBuffer batches = QuantizedBuffer::Dense(RoundUp(tokens, K::kQuantBatch), cols);
-    batches.quants().PoisonData();
-    batches.scales().PoisonData();
-    batches.sums().PoisonData();
+    batches.PoisonData();
     for (size_t t = 0; t < tokens; ++t) {
       const QuantizedRows row = x.From(t);
       for (size_t b = 0; b < QuantizedRows::Blocks(cols); ++b) {
-        PlaceBlock<K::kQuantBatch>(row.quants + b * kQuantBlock, row.scales[b], row.sums[b], b, t,
-                                   batches.view());
+        PlaceBlock<K::kQuantBatch>(row.quants + b * kQuantBlock, row.scales[b], row.sums[b],
+                                   row.half_sums[b], b, t, batches.view());
       }
     }
     return batches;
@@ -157,8 +158,10 @@ TYPED_TEST_P(QuantizedTest, ActivationsBlockByBlock) {
     for (size_t i = 0; i < expected.quants().size(); ++i)
       ASSERT_EQ(int{expected.quants()[i]}, int{actual.quants()[i]}) << n << " quant " << i;
     ASSERT_TRUE(AllEqual(expected.scales().span(), actual.scales().span())) << n;
-    for (size_t b = 0; b < expected.sums().size(); ++b)
+    for (size_t b = 0; b < expected.sums().size(); ++b) {
       ASSERT_EQ(expected.sums()[b], actual.sums()[b]) << n << " block " << b;
+      ASSERT_EQ(expected.half_sums()[b], actual.half_sums()[b]) << n << " block " << b;
+    }
     ASSERT_TRUE(actual.GuardsIntact());
   }
 }
@@ -167,7 +170,8 @@ TYPED_TEST_P(QuantizedTest, GemvOfEveryShape) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
     for (const size_t rows : {1, 2, 15, 16, 17, 31, 32, 33, 48, 172}) {
-      for (const size_t cols : {1, 3, 31, 32, 33, 63, 64, 65, 100, 128, 172, 260, 768}) {
+      for (const size_t cols :
+           {1, 3, 31, 32, 33, 63, 64, 65, 100, 128, 172, 255, 256, 257, 512, 768}) {
         SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << rows << "x" << cols);
         const OwnedTiles w(type, rows, cols, Fill::kNormal, random);
         QuantizedBuffer x = this->Inputs(1, cols, Fill::kCancelling, random);
@@ -181,7 +185,7 @@ TYPED_TEST_P(QuantizedTest, GemvOfEveryShape) {
 TYPED_TEST_P(QuantizedTest, GemvOfEveryKindOfNumber) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
-    for (const size_t cols : {32, 172}) {
+    for (const size_t cols : {32, 172, 260}) {
       for (const Fill scales : kFills) {
         for (const Fill inputs : kFills) {
           SCOPED_TRACE(::testing::Message() << WeightTypeName(type) << " " << cols << " "
@@ -250,7 +254,7 @@ TYPED_TEST_P(QuantizedTest, InterleavedPairs) {
 TYPED_TEST_P(QuantizedTest, GemmOfEveryNumberOfTokens) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
-    for (const size_t cols : {1, 64, 172, 260}) {
+    for (const size_t cols : {1, 64, 172, 260, 512}) {
       for (const size_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 17, 24, 25, 33}) {
         // A NaN in a block makes all of a token's products NaN: kSpecial shows that it stays with
         // its token, kCancelling all else.
@@ -300,15 +304,17 @@ TYPED_TEST_P(QuantizedTest, QuantizesIntoBatches) {
         ScalarReference::QuantizeActivations(row.data(), cols, alone.view());
         for (size_t b = 0; b < (cols + kQuantBlock - 1) / kQuantBlock; ++b) {
           PlaceBlock<TypeParam::kQuantBatch>(alone.quants().data() + b * kQuantBlock,
-                                             alone.scales()[b], alone.sums()[b], b, t,
-                                             expected.view());
+                                             alone.scales()[b], alone.sums()[b],
+                                             alone.half_sums()[b], b, t, expected.view());
         }
       }
       for (size_t i = 0; i < expected.quants().size(); ++i)
         ASSERT_EQ(int{expected.quants()[i]}, int{batches.quants()[i]}) << cols << " quant " << i;
       ASSERT_TRUE(AllEqual(expected.scales().span(), batches.scales().span()));
-      for (size_t b = 0; b < expected.sums().size(); ++b)
+      for (size_t b = 0; b < expected.sums().size(); ++b) {
         ASSERT_EQ(expected.sums()[b], batches.sums()[b]) << cols << " block " << b;
+        ASSERT_EQ(expected.half_sums()[b], batches.half_sums()[b]) << cols << " block " << b;
+      }
       ASSERT_TRUE(batches.GuardsIntact());
     }
   }
@@ -317,7 +323,7 @@ TYPED_TEST_P(QuantizedTest, QuantizesIntoBatches) {
 TYPED_TEST_P(QuantizedTest, EmbeddingRows) {
   Random random;
   for (const WeightType type : kQuantizedTypes) {
-    for (const size_t cols : {1, 31, 32, 33, 64, 100, 172}) {
+    for (const size_t cols : {1, 31, 32, 33, 64, 100, 172, 300}) {
       for (const Fill fill : {Fill::kNormal, Fill::kSpecial, Fill::kSubnormal}) {
         const OwnedTiles w(type, 35, cols, fill, random);
         for (size_t row = 0; row < 35; ++row) {

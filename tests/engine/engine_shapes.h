@@ -73,6 +73,13 @@ inline const TestShape kShapes[] = {
      .n_kv_heads = 2,
      .context_length = 80,
      .architecture = Architecture::kLlamaBias},
+    // Of K-quants: superblocks of 256.
+    {.dim = 256,
+     .hidden_dim = 256,
+     .n_layers = 1,
+     .n_heads = 4,
+     .n_kv_heads = 2,
+     .context_length = 80},
 };
 inline constexpr size_t kTokens = 77;
 

@@ -130,11 +130,33 @@ def squared_error(a, b):
     return sum((x - y) ** 2 for x, y in zip(a, b))
 
 
+def plain_rule_k(kind, superblock):
+    """As GGUF does it: integer steps of 63ths of the largest (q6k: of 127ths, of blocks of 16)."""
+    size, most = {"q4k": (32, 15), "q5k": (32, 31), "q6k": (16, 63)}[kind]
+    blocks = [superblock[k : k + size] for k in range(0, len(superblock), size)]
+    if kind == "q6k":
+        steps = [max(block, key=abs) / -32 for block in blocks]
+        d = as_f16(max(steps, key=abs) / -128)
+        steps = [d * min(127, round(s / d)) if d else 0.0 for s in steps]
+        return [f32(s * min(31, max(-32, round(x / s)))) if s else 0.0 for block, s in zip(blocks, steps) for x in block]
+    lows = [min(0.0, min(block)) for block in blocks]
+    steps = [(max(max(block), low) - low) / most for block, low in zip(blocks, lows)]
+    d, dmin = as_f16(max(steps) / 63), as_f16(-min(lows) / 63)
+    out = []
+    for block, low, step in zip(blocks, lows, steps):
+        low = -dmin * min(63, round(-low / dmin)) if dmin else 0.0
+        step = d * min(63, round(step / d)) if d else 0.0
+        out += [f32(step * min(most, max(0, round((x - low) / step))) + low) if step else f32(low) for x in block]
+    return out
+
+
 SHAPES = [
     dict(dim=36, hidden=50, layers=2, heads=6, kv_heads=2, vocab=300, context=24, tied=True, seed=1),
     dict(dim=20, hidden=33, layers=1, heads=2, kv_heads=2, vocab=263, context=9, tied=False, seed=2),
     dict(dim=64, hidden=96, layers=1, heads=8, kv_heads=1, vocab=272, context=16, tied=False, seed=3),
 ]
+# Of K-quants. (Other shapes' matrices would not get them.)
+WIDE = dict(dim=256, hidden=256, layers=1, heads=8, kv_heads=1, vocab=16, context=16, tied=True, seed=4)
 
 
 class FormatTest(unittest.TestCase):
@@ -149,14 +171,14 @@ class FormatTest(unittest.TestCase):
         return tvl_reader.read(target), pieces, scores
 
     def test_every_tensor(self):
-        for shape in SHAPES:
-            for dtype in ("f32", "f16", "bf16", "q8", "q4", "q4m"):
-                checkpoint = Checkpoint(**shape, **({"largest": 65504.0} if dtype.startswith("q") else {}))
-                with self.subTest(dtype=dtype, **shape):
-                    model, pieces, scores = self.convert(checkpoint, dtype)
-                    self.check_config(model.config, checkpoint)
-                    self.check_tensors(model, checkpoint, dtype)
-                    self.check_tokenizer(model.tokenizer, pieces, scores)
+        narrow = [(shape, dtype) for shape in SHAPES for dtype in ("f32", "f16", "bf16", "q8", "q4", "q4m")]
+        for shape, dtype in narrow + [(WIDE, dtype) for dtype in tvl_reader.K_QUANTS]:
+            checkpoint = Checkpoint(**shape, **({"largest": 65504.0} if dtype.startswith("q") else {}))
+            with self.subTest(dtype=dtype, **shape):
+                model, pieces, scores = self.convert(checkpoint, dtype)
+                self.check_config(model.config, checkpoint)
+                self.check_tensors(model, checkpoint, dtype)
+                self.check_tokenizer(model.tokenizer, pieces, scores)
 
     def check_config(self, config, c):
         self.assertEqual(
@@ -196,10 +218,11 @@ class FormatTest(unittest.TestCase):
         self.assertEqual(len(found), len(expected), name)
         for f, e in zip(found, expected):
             self.assertEqual(len(f), len(e), name)
-            for k in range(0, len(e), 32):
-                block = e[k : k + 32]
-                plain = squared_error(plain_rule(kind, block), block)
-                self.assertLessEqual(squared_error(f[k : k + 32], block), plain * (1 + 1e-5), (name, kind, k))
+            size, rule = (256, plain_rule_k) if kind in tvl_reader.K_QUANTS else (32, plain_rule)
+            for k in range(0, len(e), size):
+                block = e[k : k + size]
+                plain = squared_error(rule(kind, block), block)
+                self.assertLessEqual(squared_error(f[k : k + size], block), plain * (1 + 1e-5), (name, kind, k))
 
     def check_tokenizer(self, tokenizer, pieces, scores):
         h = tokenizer.header
@@ -280,6 +303,58 @@ class ReaderTest(unittest.TestCase):
                 places.append((scales, 2, kp // 32 - 1))
             if kind == "q4m":
                 places.append((minima, 14, 1))
+            for table, r, at in places:
+                kept, table[r][at] = table[r][at], 1
+                with self.assertRaises(tvl_reader.FormatError):
+                    tvl_reader.decode_panels(kind, 13, cols, [panel()])
+                table[r][at] = kept
+
+    def test_k_quants(self):
+        rng = random.Random(6)
+        for kind, cols in (("q4k", 512), ("q5k", 300), ("q6k", 270)):
+            size = 16 if kind == "q6k" else 32
+            kp = tvl_reader.ceil(cols, 256)
+            most, zero = {"q4k": (15, 0), "q5k": (31, 0), "q6k": (63, 32)}[kind]
+            inside = lambda r, k: r < 13 and k < cols
+            quants = [[rng.randint(0, most) if inside(r, k) else zero for k in range(kp)] for r in range(16)]
+            low, high = (-128, 127) if kind == "q6k" else (0, 255)
+            scale = lambda r, b: rng.randint(low, high) if inside(r, size * b) else 0
+            scales = [[scale(r, b) for b in range(kp // size)] for r in range(16)]
+            minima = [[scale(r, b) for b in range(kp // size)] for r in range(16)]
+            if kind == "q6k":
+                minima = [[0] * (kp // size)] * 16
+            shared = [[as_f16(rng.uniform(-2, 2)) if r < 13 else 0.0 for _ in range(kp // 256)] for r in range(16)]
+            steps = [[as_f16(rng.uniform(-2, 2)) if r < 13 and kind != "q6k" else 0.0 for _ in range(kp // 256)] for r in range(16)]
+
+            def panel():
+                data = b""
+                for s in range(kp // 256):
+                    data += struct.pack("<32e", *(row[s] for row in shared), *(row[s] for row in steps))
+                    for b in range(s * 256 // size, (s + 1) * 256 // size):
+                        data += bytes(scales[r][b] & 255 for r in range(16))
+                        if kind != "q6k":
+                            data += bytes(minima[r][b] for r in range(16))
+                    for k in range(s * 256, s * 256 + 256, size):
+                        if kind != "q4k":  # a u32 of a row: byte i % 4 has the high bits of all its k, lowest first
+                            width = 1 if kind == "q5k" else 2
+                            for r in range(16):
+                                for i in range(4):
+                                    data += bytes([sum((quants[r][k + 4 * q + i] >> 4) << width * q for q in range(size // 4))])
+                        for q in range(k, k + size, 8):
+                            data += bytes(
+                                quants[r][q + i] & 15 | (quants[r][q + 4 + i] & 15) << 4 for r in range(16) for i in range(4)
+                            )
+                return data
+
+            self.assertEqual(len(panel()), 64 * tvl_reader.panel_lines(kind, cols))
+            found = tvl_reader.decode_panels(kind, 13, cols, [panel()])
+            for r, row in enumerate(found):
+                for k, value in enumerate(row):
+                    step, minimum = shared[r][k // 256] * scales[r][k // size], steps[r][k // 256] * minima[r][k // size]
+                    self.assertEqual(value, f32(step * (quants[r][k] - zero) - minimum))
+            places = [(quants, 13, 0), (scales, 15, 0), (shared, 14, 0)]
+            if cols < kp:
+                places += [(quants, 0, cols), (scales, 2, kp // size - 1)]
             for table, r, at in places:
                 kept, table[r][at] = table[r][at], 1
                 with self.assertRaises(tvl_reader.FormatError):

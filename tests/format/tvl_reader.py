@@ -20,7 +20,11 @@ CONFIG_FIELDS = (
     ("attention_soft_cap", "f"), ("logit_soft_cap", "f"),
 )  # fmt: skip
 
-TYPE_NAMES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m", 64: "vector"}
+TYPE_NAMES = {
+    1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m", 7: "q4k", 8: "q5k", 9: "q6k", 64: "vector",
+}  # fmt: skip
+PLAIN = ("f32", "f16", "bf16")
+K_QUANTS = ("q4k", "q5k", "q6k")
 
 TOKENIZER_FIELDS = (
     ("section_bytes", "Q"), ("checksum", "Q"), ("version", "I"), ("header_bytes", "I"), ("kind", "I"), ("flags", "I"),
@@ -63,7 +67,7 @@ def numbers(code, data):
 
 
 def padded_k(kind, cols):
-    return ceil(cols, 4) if kind in ("f32", "f16", "bf16") else ceil(cols, 64)
+    return ceil(cols, 4 if kind in PLAIN else 256 if kind in K_QUANTS else 64)
 
 
 def panel_lines(kind, cols):
@@ -71,6 +75,7 @@ def panel_lines(kind, cols):
     return {
         "f32": kp, "f16": kp // 2, "bf16": kp // 2,
         "q8": kp // 64 * 17, "q4": kp // 64 * 9, "q4m": kp // 64 * 10,
+        "q4k": kp // 256 * 37, "q5k": kp // 256 * 45, "q6k": kp // 256 * 53,
     }[kind]  # fmt: skip
 
 
@@ -116,19 +121,59 @@ def decode_quantised(kind, panel, rows, cols):
     return [list(numbers("f", struct.pack("<%df" % kp, *row))) for row in out]  # rounded once, to f32
 
 
+def decode_k_quants(kind, panel, rows, cols):
+    """The 16 rows of a panel of q4k, q5k or q6k, of which `rows` are no padding."""
+    kp = padded_k(kind, cols)
+    lines = {"q4k": 37, "q5k": 45, "q6k": 53}[kind]
+    size = 16 if kind == "q6k" else 32  # k of a block
+    block_lines = {"q4k": 4, "q5k": 5, "q6k": 3}[kind]
+    zero = 32 if kind == "q6k" else 0
+    out = [[0.0] * kp for _ in range(16)]
+    for k in range(kp):
+        start = 64 * lines * (k // 256)
+        block = panel[start : start + 64 * lines]
+        j, i = k % 256, k % size
+        shared = numbers("e", block[:64])
+        scales = block[64 : 5 * 64]
+        quants = block[64 * (5 + block_lines * (j // size)) :]
+        low = quants if kind == "q4k" else quants[64:]
+        if kind == "q6k":
+            check(not any(block[32:64]), "dmin of q6k is not +0")
+        for r in range(16):
+            byte = low[64 * (i // 8) + 4 * r + i % 4]
+            n = byte & 15 if i % 8 < 4 else byte >> 4
+            high = quants[4 * r + i % 4]
+            if kind == "q5k":
+                n += 16 * (high >> i // 4 & 1)
+            if kind == "q6k":
+                n += 16 * (high >> 2 * (i // 4) & 3)
+            if kind == "q6k":
+                scale, minimum = numbers("b", scales)[16 * (j // 16) + r], 0
+            else:
+                scale, minimum = scales[32 * (j // 32) + r], scales[32 * (j // 32) + 16 + r]
+            check(n == zero or (r < rows and k < cols), "a quant of the padding is not that of +0")
+            if r >= rows or size * (k // size) >= cols:
+                check(scale == 0 and minimum == 0, "a scale or minimum of the padding is not +0")
+            if r >= rows:
+                check(not any(block[2 * r : 2 * r + 2] + block[32 + 2 * r : 34 + 2 * r]), "d of the padding is not +0")
+            out[r][k] = shared[r] * scale * (n - zero) - shared[16 + r] * minimum
+    return [list(numbers("f", struct.pack("<%df" % kp, *row))) for row in out]  # rounded once, to f32
+
+
 def decode_panels(kind, rows, cols, panels):
     """The logical rows of a matrix; its padding must be as the document says."""
     kp = padded_k(kind, cols)
     out = []
     for i, panel in enumerate(panels):
-        if kind in ("f32", "f16", "bf16"):
+        if kind in PLAIN:
             decoded = decode_plain(kind, panel, kp)
             for row in decoded:
                 check(not any(struct.pack("<%df" % (kp - cols), *row[cols:])), "padding of K is not +0")
         else:
-            decoded = decode_quantised(kind, panel, rows - 16 * i, cols)
+            decode = decode_k_quants if kind in K_QUANTS else decode_quantised
+            decoded = decode(kind, panel, rows - 16 * i, cols)
         out.extend(row[:cols] for row in decoded)
-    if kind in ("f32", "f16", "bf16"):
+    if kind in PLAIN:
         for row in out[rows:]:
             check(not any(struct.pack("<%df" % cols, *row)), "a row of the padding is not +0")
     return out[:rows]

@@ -68,6 +68,9 @@ def main(folder, *tvl):
     for pre_tokenizer in range(28):
         with open(seed(folder, "tokenizer", "byte-level-%d" % pre_tokenizer), "wb") as out:
             out.write(b"\xff\xfe" + bytes([pre_tokenizer, 128 + pre_tokenizer % 4]) + merges + " I'll pay 1234\u20ac\u3002\r\n\n  \u65e5\u672c\xff ab".encode())
+    for kind in ("Q4_K", "Q5_K", "Q6_K"):
+        source, target = seed(folder, "gguf", kind), seed(folder, "tvl_reader", "gguf-" + kind)
+        subprocess.run([*tvl, "convert", source, target, "--recipe", "wo=f32,w2=f32"], check=True)
     # A tokenizer of kind 2.
     subprocess.run([*tvl, "convert", seed(folder, "gguf", "Q4_0"), seed(folder, "tvl_reader", "gguf-q4")], check=True)
 

@@ -16,7 +16,7 @@ WORK, PROGRAM = sys.argv[1], [os.path.abspath(w) if os.path.exists(w) else w for
 # What each type becomes when none is asked for, and the largest relative RMS error, in percent.
 KEPT = {
     "F32": ("f32", 0), "F16": ("f16", 0), "BF16": ("bf16", 0), "Q8_0": ("q8", 0), "Q4_0": ("q4", 0), "Q4_1": ("q4m", 0),
-    "Q5_0": ("q8", 0), "Q5_1": ("q8", 0.5), "Q5_K": ("q8", 0.5), "Q6_K": ("q8", 0.5), "Q4_K": ("q4m", 0.1),
+    "Q5_0": ("q8", 0), "Q5_1": ("q8", 0.5), "Q4_K": ("q4k", 0), "Q5_K": ("q5k", 0), "Q6_K": ("q6k", 0),
     "Q2_K": ("q4m", 6), "Q3_K": ("q4", 6), "IQ4_NL": ("q4m", 7), "IQ4_XS": ("q4m", 7),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
-// The checkpoint of the embedded model, quantised: its fingerprints. Built once per backend (see
-// BUILD). Arguments: the checkpoint and its tokenizer.
+// The checkpoint of the embedded model, quantised: its fingerprints. (K-quants are in w2 alone,
+// whose rows are two superblocks; the other matrices become what TypeForCols says.) Built once per
+// backend (see BUILD). Arguments: the checkpoint and its tokenizer.
 #include <cstddef>
 #include <cstdint>
 

@@ -12,12 +12,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, "tools/bench/cost_model")
 import hot_loop  # noqa: E402
 
-# Cache lines per round: four k, and a superblock of the quantised types.
-LINES = {"f32": 4, "f16": 2, "bf16": 2, "q8": 17, "q4": 9, "q4m": 10}
+# Cache lines per round: four k of floats, a superblock of q8, q4 and q4m, 32 inputs of the K-quants.
+LINES = {"f32": 4, "f16": 2, "bf16": 2, "q8": 17, "q4": 9, "q4m": 10, "q4k": 4, "q5k": 5, "q6k": 6}
 
 
-# Products per round: 16 rows x 6 tokens of one k in f32; a superblock of 8 rows x 4 tokens of the quantised types.
-PRODUCTS = {"f32": 96, "q8, q4": 2048, "q4m": 2048}
+# Products per round: 16 rows x 6 tokens of one k in f32; 8 rows x 4 tokens of 64 inputs of the quantised types.
+PRODUCTS = {"f32": 96, "q8, q4": 2048, "q4m, q4k, q5k": 2048, "q6k": 2048}
 
 
 def main():

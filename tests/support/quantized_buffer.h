@@ -20,20 +20,33 @@ class QuantizedBuffer {
       Poison(view().From(t).quants - quant_gap_, quant_gap_);
       Poison(view().From(t).scales - block_gap_, block_gap_ * sizeof(float));
       Poison(view().From(t).sums - block_gap_, block_gap_ * sizeof(int32_t));
+      Poison(view().From(t).half_sums - block_gap_, block_gap_ * sizeof(int32_t));
     }
   }
   // Without anything between rows: for batches, in which rows are interleaved.
   static QuantizedBuffer Dense(size_t rows, size_t n) { return {rows, n, 0, 0}; }
 
   QuantizedRows view() {
-    return {quants_.data(), scales_.data(), sums_.data(),
-            QuantizedRows::QuantStride(n_) + quant_gap_, QuantizedRows::Blocks(n_) + block_gap_};
+    return {quants_.data(),
+            scales_.data(),
+            sums_.data(),
+            half_sums_.data(),
+            QuantizedRows::QuantStride(n_) + quant_gap_,
+            QuantizedRows::Blocks(n_) + block_gap_};
   }
   GuardedBuffer<int8_t>& quants() { return quants_; }
   GuardedBuffer<float>& scales() { return scales_; }
   GuardedBuffer<int32_t>& sums() { return sums_; }
+  GuardedBuffer<int32_t>& half_sums() { return half_sums_; }
+  void PoisonData() {
+    quants_.PoisonData();
+    scales_.PoisonData();
+    sums_.PoisonData();
+    half_sums_.PoisonData();
+  }
   bool GuardsIntact() const {
-    return quants_.GuardsIntact() && scales_.GuardsIntact() && sums_.GuardsIntact();
+    return quants_.GuardsIntact() && scales_.GuardsIntact() && sums_.GuardsIntact() &&
+           half_sums_.GuardsIntact();
   }
 
  private:
@@ -44,7 +57,8 @@ class QuantizedBuffer {
         block_gap_(block_gap),
         quants_(Size(QuantizedRows::QuantStride(n), quant_gap)),
         scales_(Size(QuantizedRows::Blocks(n), block_gap)),
-        sums_(scales_.size()) {}
+        sums_(scales_.size()),
+        half_sums_(scales_.size()) {}
 
   size_t Size(size_t row, size_t gap) const { return rows_ == 0 ? 0 : rows_ * (row + gap) - gap; }
 
@@ -55,6 +69,7 @@ class QuantizedBuffer {
   GuardedBuffer<int8_t> quants_;
   GuardedBuffer<float> scales_;
   GuardedBuffer<int32_t> sums_;
+  GuardedBuffer<int32_t> half_sums_;
 };
 
 }  // namespace tvl::testing

@@ -45,33 +45,69 @@ inline float WeightAt(const TileMatrix& w, size_t row, size_t col) {
   return weight;
 }
 
+// Writes the integer of row `row` (0..15) and input k of a panel of a quantised type, as it is
+// stored: 8 and 32 stand for the 0 of q4 and q6k.
+inline void SetPanelQuant(WeightType type, std::byte* panel, size_t row, size_t k, uint8_t quant) {
+  if (type == WeightType::kQ8) {
+    panel[TileByteQ8(row, k)] = std::byte{quant};
+    return;
+  }
+  std::byte& both = panel[IsKQuant(type) ? TileByteKLow(type, row, k) : TileByteQ4(type, row, k)];
+  const std::byte low = std::byte{quant} & std::byte{0x0f};
+  both = IsHighNibble(k) ? (both & std::byte{0x0f}) | low << 4 : (both & std::byte{0xf0}) | low;
+  if (type != WeightType::kQ5K && type != WeightType::kQ6K) return;
+  const std::byte mask{static_cast<unsigned char>(type == WeightType::kQ5K ? 1 : 3)};
+  const size_t shift = KHighShift(type, k);
+  std::byte& high = panel[TileByteKHigh(type, row, k)];
+  high = (high & ~(mask << shift)) | (std::byte{quant} >> 4 & mask) << shift;
+}
+
+// What is stored for the quant of a weight of 0, and the largest quant.
+constexpr uint8_t ZeroQuant(WeightType type) {
+  return type == WeightType::kQ4 ? 8 : type == WeightType::kQ6K ? 32 : 0;
+}
+constexpr uint8_t LargestQuant(WeightType type) {
+  return type == WeightType::kQ8    ? 0x7f
+         : type == WeightType::kQ5K ? 31
+         : type == WeightType::kQ6K ? 63
+                                    : 15;
+}
+
+// The scale, and the minimum where there is one, of row `row` (0..15) and of the block that input k
+// is in. Of K-quants the superblock's numbers are drawn with its first block's.
+inline void FillScales(WeightType type, std::byte* panel, size_t row, size_t k, Fill fill,
+                       Random& random) {
+  uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
+  if (!IsKQuant(type)) {
+    halves[TileIndexScale(type, row, k)] = F32ToF16(Draw(fill, random));
+    if (HasMinima(type)) halves[TileIndexMinimum(row, k)] = F32ToF16(Draw(fill, random));
+    return;
+  }
+  if (k % kKSuperblock == 0) {
+    halves[TileIndexKScale(type, row, k)] = F32ToF16(Draw(fill, random));
+    if (HasMinima(type)) halves[TileIndexKMinimum(type, row, k)] = F32ToF16(Draw(fill, random));
+  }
+  panel[TileByteKScale(type, row, k)] = static_cast<std::byte>(random.Bits());
+  if (HasMinima(type))
+    panel[TileByteKMinimum(type, row, k)] = static_cast<std::byte>(random.Bits());
+}
+
 // Any quants, those at the ends of their range often, and scales and minima drawn by `fill`; in
 // padding what models/TVL_FORMAT.md says. REQUIRES: memory that was zeroed.
 inline void FillQuantized(const TileMatrix& w, Fill fill, Random& random) {
+  const uint8_t zero = ZeroQuant(w.type), largest = LargestQuant(w.type);
   for (size_t row = 0; row < w.rows; ++row) {
     std::byte* panel = const_cast<std::byte*>(w.Panel(row / kPanelRows));
-    uint16_t* halves = reinterpret_cast<uint16_t*>(panel);
     const size_t r = row % kPanelRows;
     // Rows of one value saturate whatever adds in too few bits.
     const size_t extreme = random.Below(8);
     for (size_t k = 0; k < PaddedCols(w.type, w.cols); ++k) {
-      if (k % kQuantBlock == 0 && k < w.cols) {
-        halves[TileIndexScale(w.type, r, k)] = F32ToF16(Draw(fill, random));
-        if (w.type == WeightType::kQ4M)
-          halves[TileIndexMinimum(r, k)] = F32ToF16(Draw(fill, random));
-      }
-      uint8_t byte = static_cast<uint8_t>(random.Bits());
-      if (extreme < 2) byte = extreme == 0 ? 0x80 : 0x7f;
-      if (w.type == WeightType::kQ8) {
-        panel[TileByteQ8(r, k)] = static_cast<std::byte>(k < w.cols ? byte : 0);
-        continue;
-      }
-      uint8_t nibble = byte & 0xf;
-      if (extreme < 2) nibble = extreme == 0 ? 0 : 15;
-      if (k >= w.cols) nibble = w.type == WeightType::kQ4 ? 8 : 0;
-      std::byte& both = panel[TileByteQ4(w.type, r, k)];
-      both = IsHighNibble(k) ? (both & std::byte{0x0f}) | static_cast<std::byte>(nibble << 4)
-                             : (both & std::byte{0xf0}) | static_cast<std::byte>(nibble);
+      if (k % ScaleBlock(w.type) == 0 && k < w.cols) FillScales(w.type, panel, r, k, fill, random);
+      uint8_t quant = static_cast<uint8_t>(random.Bits());
+      if (w.type != WeightType::kQ8) quant &= largest;
+      if (extreme == 0) quant = w.type == WeightType::kQ8 ? 0x80 : 0;
+      if (extreme == 1) quant = largest;
+      SetPanelQuant(w.type, panel, r, k, k < w.cols ? quant : zero);
     }
   }
 }

@@ -3,9 +3,10 @@
 //
 //   bazel run //tools/bench:kernels -- --benchmark_filter=Gemv
 //
-// Gemv walks 256 MiB of weights, more than most caches hold, so its bytes per second are a memory
-// bandwidth; the label compares them with the roof, a loop that only loads and adds, measured
-// when the program starts (ReadBandwidth measures it again: a shared machine drifts). Gemm and
+// Gemv walks 256 MiB of weights in pages of 2 MB, more than most caches hold, so its bytes per
+// second are a memory bandwidth; the label compares them with the roof, the better of some loops
+// that only load and add over such memory, measured when the program starts (ReadBandwidth measures
+// it again: a shared machine drifts). Gemm and
 // attention count multiply-adds, operations on vectors the bytes of their operands, which lie in
 // L1. Every result is checked once.
 #include <benchmark/benchmark.h>
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstring>
 #include <numeric>
+#include <span>
 #include <string>
 
 #include "backends/selected.h"
@@ -25,10 +27,12 @@
 #include "core/aligned_buffer.h"
 #include "core/attention.h"
 #include "core/batches.h"
+#include "core/huge_pages.h"
 #include "core/kernel.h"
 #include "core/kv_append.h"
 #include "core/kv_slot.h"
 #include "core/tensor_view.h"
+#include "core/thread_pool.h"
 #include "core/tile.h"
 #include "tools/read_bandwidth.h"
 
@@ -41,29 +45,46 @@ using K = SelectedKernel;
 using Clock = std::chrono::steady_clock;
 
 // Weights that are all 1, so that results are known; speed does not depend on values.
-AlignedBuffer<std::byte> OnesPanels(WeightType type, size_t bytes) {
-  AlignedBuffer<std::byte> weights(bytes);
+HugePages OnesPanels(WeightType type, size_t bytes) {
+  HugePages memory = HugePages::Allocate(bytes).value();
+  const std::span<std::byte> weights = memory.bytes();
   const auto fill16 = [](std::byte* at, size_t count, uint16_t value) {
     for (size_t i = 0; i < count; ++i) std::memcpy(at + 2 * i, &value, sizeof value);
   };
   if (type == WeightType::kF32) {
     float* w = reinterpret_cast<float*>(weights.data());
     std::fill(w, w + bytes / sizeof(float), 1.0f);
-    return weights;
+    return memory;
   }
   constexpr uint16_t kOneF16 = 0x3c00, kOneBF16 = 0x3f80;
   if (!IsQuantized(type)) {
     fill16(weights.data(), bytes / 2, type == WeightType::kF16 ? kOneF16 : kOneBF16);
-    return weights;
+    return memory;
   }
-  const int quant = type == WeightType::kQ8 ? 1 : type == WeightType::kQ4 ? 0x99 : 0x11;
-  const size_t quant_bytes = SuperblockQuantLines(type) * kLineBytes;
   const size_t superblock = SuperblockLines(type) * kLineBytes;
-  for (size_t at = 0; at + superblock <= bytes; at += superblock) {
-    std::memset(weights.data() + at, quant, quant_bytes);
-    fill16(weights.data() + at + quant_bytes, kLineBytes / 2, kOneF16);  // minima stay 0
+  for (std::byte* at = weights.data(); at + superblock <= weights.data() + bytes;
+       at += superblock) {
+    if (IsKQuant(type)) {
+      fill16(at, kPanelRows, kOneF16);
+      // Scales are 1, and minima too, which what they are multiplied by, 0, makes 0.
+      std::memset(at + kLineBytes, 1, (kKHeadLines - 1) * kLineBytes);
+      // 1, and of q6k 33: its high bits are 2.
+      for (size_t k = 0; k < kKSuperblock; k += ScaleBlock(type)) {
+        const size_t block = TileByteKBlock(type, k), low = TileByteKLow(type, 0, k);
+        std::memset(at + block, type == WeightType::kQ6K ? 0xaa : 0, low - block);
+        std::memset(at + low, 0x11, ScaleBlock(type) / 8 * kLineBytes);
+      }
+      continue;
+    }
+    const size_t quant_bytes = SuperblockQuantLines(type) * kLineBytes;
+    std::memset(at,
+                type == WeightType::kQ8   ? 1
+                : type == WeightType::kQ4 ? 0x99
+                                          : 0x11,
+                quant_bytes);
+    fill16(at + quant_bytes, kLineBytes / 2, kOneF16);  // minima stay 0
   }
-  return weights;
+  return memory;
 }
 
 AlignedBuffer<float> Ones(size_t n) {
@@ -80,9 +101,10 @@ class Inputs {
         quants_(Room(tokens) * QuantizedRows::QuantStride(cols)),
         scales_(Room(tokens) * QuantizedRows::Blocks(cols)),
         sums_(Room(tokens) * QuantizedRows::Blocks(cols)),
+        half_sums_(Room(tokens) * QuantizedRows::Blocks(cols)),
         rows_{{floats_.data(), cols},
-              {quants_.data(), scales_.data(), sums_.data(), QuantizedRows::QuantStride(cols),
-               QuantizedRows::Blocks(cols)}} {
+              {quants_.data(), scales_.data(), sums_.data(), half_sums_.data(),
+               QuantizedRows::QuantStride(cols), QuantizedRows::Blocks(cols)}} {
     if (tokens == 1) K::QuantizeActivations(floats_.data(), cols, rows_.quantized);
     for (size_t t = 0; tokens > 1 && t < tokens; ++t)
       QuantizeIntoBatches<K>(floats_.data(), cols, 0, t, rows_.quantized);
@@ -98,6 +120,7 @@ class Inputs {
   AlignedBuffer<int8_t> quants_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<int32_t> sums_;
+  AlignedBuffer<int32_t> half_sums_;
   Activations rows_;
 };
 
@@ -106,25 +129,18 @@ void Check(benchmark::State& state, float found, float expected) {
     state.SkipWithError("wrong result");
 }
 
-void ReadOnce(const AlignedBuffer<std::byte>& data) {
-  benchmark::DoNotOptimize(LoadAndAdd<ReadLoop::kAhead>({data.data(), kWeightBytes}));
+ThreadPool& OneThread() {
+  static ThreadPool pool(1);
+  return pool;
 }
 
-// Bytes per second of the better of some passes.
-double MeasureRoof() {
-  const AlignedBuffer<std::byte> data = OnesPanels(WeightType::kF32, kWeightBytes);
-  double best = 0;
-  for (int pass = 0; pass < 8; ++pass) {
-    const auto start = Clock::now();
-    ReadOnce(data);
-    const std::chrono::duration<double> seconds = Clock::now() - start;
-    best = std::max(best, static_cast<double>(kWeightBytes) / seconds.count());
-  }
-  return best;
+const MachineRead& Machine() {
+  static const MachineRead machine = MachineRead::Create(kWeightBytes, OneThread()).value();
+  return machine;
 }
 
 double Roof() {
-  static const double roof = MeasureRoof();
+  static const double roof = MeasureMachineRate(Machine(), OneThread(), 0.3);
   return roof;
 }
 
@@ -160,15 +176,14 @@ void SetMacs(benchmark::State& state, size_t macs_per_iteration) {
 }
 
 void ReadBandwidth(benchmark::State& state) {
-  const AlignedBuffer<std::byte> data = OnesPanels(WeightType::kF32, kWeightBytes);
-  RunAgainstRoof(state, kWeightBytes, [&] { ReadOnce(data); });
+  RunAgainstRoof(state, Machine().bytes(), [] { Machine().ReadOnce(OneThread()); });
 }
 
 void Gemv(benchmark::State& state, WeightType type) {
   const size_t cols = static_cast<size_t>(state.range(0));
   const size_t rows = kWeightBytes / PanelBytes(type, cols) * kPanelRows;
-  const AlignedBuffer<std::byte> weights = OnesPanels(type, kWeightBytes);
-  const TileMatrix w = DenseTileMatrix(weights.data(), type, rows, cols);
+  const HugePages weights = OnesPanels(type, kWeightBytes);
+  const TileMatrix w = DenseTileMatrix(weights.bytes().data(), type, rows, cols);
   const Inputs x(1, cols);
   AlignedBuffer<float> y(rows);
   RunAgainstRoof(state, w.panels() * w.panel_stride, [&] {
@@ -181,9 +196,8 @@ void Gemm(benchmark::State& state, WeightType type) {
   constexpr size_t kRows = 768;
   const size_t tokens = static_cast<size_t>(state.range(0));
   const size_t cols = static_cast<size_t>(state.range(1));
-  const AlignedBuffer<std::byte> weights =
-      OnesPanels(type, PanelCount(kRows) * PanelBytes(type, cols));
-  const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, cols);
+  const HugePages weights = OnesPanels(type, PanelCount(kRows) * PanelBytes(type, cols));
+  const TileMatrix w = DenseTileMatrix(weights.bytes().data(), type, kRows, cols);
   const Inputs x(tokens, cols);
   AlignedBuffer<float> y(tokens * kRows);
   for ([[maybe_unused]] auto _ : state) {
@@ -196,9 +210,8 @@ void Gemm(benchmark::State& state, WeightType type) {
 
 void EmbedRow(benchmark::State& state, WeightType type) {
   constexpr size_t kRows = 256, kCols = 768;
-  const AlignedBuffer<std::byte> weights =
-      OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
-  const TileMatrix w = DenseTileMatrix(weights.data(), type, kRows, kCols);
+  const HugePages weights = OnesPanels(type, PanelCount(kRows) * PanelBytes(type, kCols));
+  const TileMatrix w = DenseTileMatrix(weights.bytes().data(), type, kRows, kCols);
   AlignedBuffer<float> out(kCols);
   for ([[maybe_unused]] auto _ : state) {
     tvl::EmbedRow<K>(w, 77, out.data());
@@ -316,6 +329,9 @@ TVL_BENCHMARK(bf16, WeightType::kBF16);
 TVL_BENCHMARK(q8, WeightType::kQ8);
 TVL_BENCHMARK(q4, WeightType::kQ4);
 TVL_BENCHMARK(q4m, WeightType::kQ4M);
+TVL_BENCHMARK(q4k, WeightType::kQ4K);
+TVL_BENCHMARK(q5k, WeightType::kQ5K);
+TVL_BENCHMARK(q6k, WeightType::kQ6K);
 #undef TVL_BENCHMARK
 
 }  // namespace

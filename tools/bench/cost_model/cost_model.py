@@ -61,6 +61,9 @@ NOTES = """
 GB/s: modelled, of one core, all data in L1. Share: published bandwidth of the memory / cores. Ratio: GB/s / share, which
 is to be 2 or more: then the arithmetic hides behind the memory even if it takes twice as long as modelled.
 
+A round of q4k, q5k and q6k takes 32 inputs. The head of a superblock, 5 lines for 8 rounds, is left out with what is done
+once for it: a few cycles.
+
 Several tokens: the innermost loop alone, of one core. What is done once for a group of tokens (weights widened, taken apart
 or zipped) is not in it.
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 # The values of core/tile.h's WeightType, as demangled names have them.
-TYPES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m"}
+TYPES = {1: "f32", 2: "f16", 3: "bf16", 4: "q8", 5: "q4", 6: "q4m", 7: "q4k", 8: "q5k", 9: "q6k"}
 
 # What multiplies, and how many products that makes.
 _PRODUCTS = {"fmla": 4, "sdot": 16, "smmla": 32, "smlal": 8, "smlal2": 8}
@@ -89,8 +89,13 @@ def gemv_loops(library):
 
 
 # The functions that Gemm spends its time in, as demangled names have them: a whole pass of gemm_block.cc, and those of
-# quantized_gemm.cc without and with minima.
-_PASSES = {"f32": r"\bAddChain<6ul, 0ul>\(", "q8, q4": r"\bAddChunk<false>\(", "q4m": r"\bAddChunk<true>\("}
+# quantized_gemm.cc without and with minima, and with a scale for every 16 inputs.
+_PASSES = {
+    "f32": r"\bAddChain<6ul, 0ul>\(",
+    "q8, q4": r"\bAddChunk<false, 32ul>\(",
+    "q4m, q4k, q5k": r"\bAddChunk<true, 32ul>\(",
+    "q6k": r"\bAddChunk<false, 16ul>\(",
+}
 
 
 def gemm_loops(library):
@@ -102,6 +107,6 @@ def gemm_loops(library):
             if re.search(function, name) and (loop := _hottest(code)):
                 multiply = next(m for m in ("smmla", "sdot", "fmla") if loop.count(rf"{m}\b"))
                 loops[types] = loop, multiply
-    if "f32" not in loops or ("q4m" in loops) != ("q8, q4" in loops):
+    if set(loops) not in ({"f32"}, set(_PASSES)):
         raise LookupError(f"{library}: found hot loops of Gemm of {', '.join(loops) or 'nothing'} only")
     return {types: loops[types] for types in _PASSES if types in loops}
