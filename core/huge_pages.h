@@ -30,8 +30,11 @@ class HugePages {
   std::span<std::byte> bytes_;
 };
 
-// Bytes of `range` that lie in huge pages now. 0 where the system does not say.
+// Bytes of `range`, memory or part of a mapped file, that are mapped by huge pages now. Counted by
+// whole mappings that it lies in. 0 where the system does not say.
 size_t HugePageBytes(std::span<const std::byte> range);
+// Whether the system says.
+bool CountsHugePages();
 
 }  // namespace tvl
 

@@ -1,4 +1,5 @@
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,25 +39,32 @@ absl::StatusOr<HugePages> HugePages::Allocate(size_t bytes) {
 }
 
 size_t HugePageBytes(std::span<const std::byte> range) {
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data());
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()), end = begin + range.size();
   const std::unique_ptr<FILE, int (*)(FILE*)> smaps(std::fopen("/proc/self/smaps", "re"),
                                                     std::fclose);
   if (smaps == nullptr) return 0;
   // A mapping's line, "7f35e1400000-7f35e5000000 rw-p ...", then its figures, "AnonHugePages:
-  // 61440 kB" among them. The memory of HugePages lies within one mapping.
+  // 61440 kB" among them. Advice may have split the range into several mappings.
+  constexpr const char* kFigures[] = {"AnonHugePages: %zu kB", "ShmemPmdMapped: %zu kB",
+                                      "FilePmdMapped: %zu kB"};
   char line[512];
   bool inside = false;
+  size_t bytes = 0;
   while (std::fgets(line, sizeof(line), smaps.get()) != nullptr) {
     uintptr_t from = 0, to = 0;
-    size_t kilobytes = 0;
     if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
-      inside = from <= begin && begin < to;
-    } else if (inside && std::sscanf(line, "AnonHugePages: %zu kB", &kilobytes) == 1) {
-      // The last page may reach beyond.
-      return std::min(kilobytes << 10, range.size());
+      inside = from < end && begin < to;
+      continue;
+    }
+    for (const char* figure : kFigures) {
+      size_t kilobytes = 0;
+      if (inside && std::sscanf(line, figure, &kilobytes) == 1) bytes += kilobytes << 10;
     }
   }
-  return 0;
+  // The last page may reach beyond.
+  return std::min(bytes, range.size());
 }
+
+bool CountsHugePages() { return access("/proc/self/smaps", R_OK) == 0; }
 
 }  // namespace tvl

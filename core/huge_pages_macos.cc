@@ -31,4 +31,6 @@ absl::StatusOr<HugePages> HugePages::Allocate(size_t bytes) {
 
 size_t HugePageBytes(std::span<const std::byte>) { return 0; }
 
+bool CountsHugePages() { return false; }
+
 }  // namespace tvl

@@ -33,6 +33,13 @@ absl::Status LockPages(std::span<const std::byte> range, const std::string& name
 // and not synced: ResidentBytes tells what is left. Unimplemented where a program cannot ask this.
 absl::Status DropCachedPages(const std::string& path);
 
+// Asks the system to gather the pages of `range` that are in memory into huge pages, by copying,
+// while whoever reads them goes on. False if it cannot do so with a file's.
+bool GatherIntoHugePages(std::span<const std::byte> range);
+
+// Whether the file lies on another machine. False where that cannot be told.
+bool IsOnNetwork(const std::string& path);
+
 // The least range of whole pages around `range`.
 std::span<const std::byte> WholePages(std::span<const std::byte> range);
 

@@ -1,10 +1,14 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string>
 
@@ -42,6 +46,26 @@ absl::Status PopulatePages(std::span<const std::byte> range) {
     static_cast<void>(*static_cast<const volatile std::byte*>(pages.data() + at));
   }
   return absl::OkStatus();
+}
+
+bool GatherIntoHugePages(std::span<const std::byte> range) {
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE of Linux 6.1; older C libraries do not name it
+  constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(range.data()) + kHugePage - 1) / kHugePage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) / kHugePage;
+  if (begin >= end) return false;
+  std::byte* const first = const_cast<std::byte*>(range.data()) +
+                           (begin * kHugePage - reinterpret_cast<uintptr_t>(range.data()));
+  return madvise(first, (end - begin) * kHugePage, kCollapse) == 0;
+}
+
+bool IsOnNetwork(const std::string& path) {
+  struct statfs info;
+  if (statfs(path.c_str(), &info) != 0) return false;
+  // NFS, SMB in three versions, FUSE (sshfs, say), 9P, Ceph, AFS (linux/magic.h).
+  constexpr uint32_t kTypes[] = {0x6969,     0x517b,     0xff534d42, 0xfe534d42,
+                                 0x65735546, 0x01021997, 0x00c36400, 0x5346414f};
+  return std::ranges::find(kTypes, static_cast<uint32_t>(info.f_type)) != std::end(kTypes);
 }
 
 absl::Status DropCachedPages(const std::string& path) {

@@ -1,4 +1,6 @@
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -21,6 +23,13 @@ absl::Status PopulatePages(std::span<const std::byte> range) {
     static_cast<void>(*static_cast<const volatile std::byte*>(pages.data() + at));
   }
   return absl::OkStatus();
+}
+
+bool GatherIntoHugePages(std::span<const std::byte>) { return false; }
+
+bool IsOnNetwork(const std::string& path) {
+  struct statfs info;
+  return statfs(path.c_str(), &info) == 0 && (info.f_flags & MNT_LOCAL) == 0;
 }
 
 absl::Status DropCachedPages(const std::string& path) {

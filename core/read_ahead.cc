@@ -45,7 +45,7 @@ std::vector<std::span<const std::byte>> Chunks(
 }  // namespace
 
 ReadAhead::ReadAhead(const std::vector<std::span<const std::byte>>& ranges, bool residency_known)
-    : chunks_(Chunks(ranges)), residency_known_(residency_known) {
+    : ranges_(ranges), chunks_(Chunks(ranges)), residency_known_(residency_known) {
   for (const std::span<const std::byte> range : ranges) PreferLargeReads(range);
   try {
     const SignalsBlocked blocked(EndingSignals());
@@ -68,7 +68,23 @@ void ReadAhead::Walk() {
     if (!PopulatePages(chunk).ok()) break;
     bytes_read_.fetch_add(chunk.size(), std::memory_order_relaxed);
   }
+  // Pieces that were in memory may lie in small pages, written by another program, say. (Of pages
+  // that are large already this only makes the system map them so, which takes no time.)
+  for (const std::span<const std::byte> range : ranges_) {
+    if (stop_.load(std::memory_order_relaxed) || !GatherPieces(range)) break;
+  }
   done_.store(true, std::memory_order_release);
+}
+
+bool ReadAhead::GatherPieces(std::span<const std::byte> range) const {
+  // So much at a time that the end waits for milliseconds.
+  constexpr size_t kBytes = size_t{32} << 20;
+  for (size_t at = 0; at < range.size(); at += kBytes) {
+    if (stop_.load(std::memory_order_relaxed)) return false;
+    const size_t bytes = std::min(kBytes, range.size() - at);
+    if (!GatherIntoHugePages(range.subspan(at, bytes)) && bytes == kBytes) return false;
+  }
+  return true;
 }
 
 absl::Status ReadAhead::Now(const std::vector<std::span<const std::byte>>& ranges) {

@@ -17,8 +17,9 @@ namespace tvl {
 // their pages, a chunk at a time, so that others need not. It ends at the last one. Without it the
 // threads that compute fault at several places of the file, and each waits for the disk there.
 //
-// Pages that are in memory already are left alone: to walk over them takes a millisecond per
-// gigabyte, on a thread that nobody waits for.
+// Pages that are in memory already are not read again: to walk over them takes a millisecond per
+// gigabyte, on a thread that nobody waits for. In the end it asks the system to gather small pages
+// into large ones, where it can (GatherIntoHugePages).
 class ReadAhead {
  public:
   // The ranges must stay mapped as long as this object lives. Where it is not known what is in
@@ -41,7 +42,10 @@ class ReadAhead {
 
  private:
   void Walk();
+  // False where the system cannot, or the end has come.
+  bool GatherPieces(std::span<const std::byte> range) const;
 
+  const std::vector<std::span<const std::byte>> ranges_;
   // Pieces of the ranges.
   const std::vector<std::span<const std::byte>> chunks_;
   const bool residency_known_;

@@ -22,12 +22,14 @@
 #include "tools/command.h"
 #include "tools/idle_loop.h"
 #include "tools/machine.h"
+#include "tools/mapped_pages.h"
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/output_file.h"
 #include "tools/percentile.h"
 #include "tools/printable.h"
 #include "tools/progress.h"
+#include "tools/read_bandwidth.h"
 #include "tools/tuner.h"
 #include "tools/tuning.h"
 #include "tools/units.h"
@@ -112,8 +114,13 @@ absl::Status MeasureThreads(Options options, uint64_t threads, Progress* progres
     report->pinned = (*engine)->pinned();
     if (options.pin && !report->pinned) PrintNote(kCannotPin);
   }
-  Benchmark<SelectedKernel> benchmark(engine->get(), &*session, load_seconds);
+  // A machine that has no room for this is measured without.
+  const absl::StatusOr<MachineRead> machine =
+      MachineRead::Create(reader.BytesPerToken(), (*engine)->pool());
+  Benchmark<SelectedKernel> benchmark(engine->get(), &*session, load_seconds,
+                                      machine.ok() ? &*machine : nullptr);
   if (absl::Status s = benchmark.WarmUp(); !s.ok()) return s;
+  if (report->runs.empty()) report->pages = LookAtPages(reader.bytes());
   const uint64_t total = options.threads.size() * options.prompts.size() * options.rounds;
   for (const uint64_t prompt : options.prompts) {
     auto run = benchmark.Run(prompt, options.generate, options.rounds,

@@ -27,14 +27,18 @@ std::string BenchTable(const BenchReport& report) {
                   "\n");
   absl::StrAppend(&out, "footprint  ", FormatBytes(report.footprint),
                   " to decode: ", CacheSentence(report.footprint, report.cache_bytes), "\n");
-  absl::StrAppendFormat(&out, "\n%7s %7s %5s %13s %12s %11s %9s %8s %12s %9s\n", "threads",
-                        "prompt", "new", "prefill tok/s", "decode tok/s", "decode GB/s",
-                        "read GB/s", "of read", "1st token ms", "load ms");
+  if (const std::string pages = PagesText(report.pages); !pages.empty())
+    absl::StrAppend(&out, "pages      ", pages, "\n");
+  absl::StrAppendFormat(&out, "\n%7s %7s %5s %13s %12s %11s %12s %10s %9s %8s %12s %9s\n",
+                        "threads", "prompt", "new", "prefill tok/s", "decode tok/s", "decode GB/s",
+                        "machine GB/s", "of machine", "read GB/s", "of read", "1st token ms",
+                        "load ms");
   for (const BenchRun& r : report.runs) {
-    absl::StrAppendFormat(&out, "%7d %7d %5d %13.1f %12.1f %11.2f %9.2f %7.1f%% %12.2f %9.2f\n",
-                          r.threads, r.prompt_tokens, r.generated_tokens, r.prefill_tok_s,
-                          r.decode_tok_s, r.decode_gb_s, r.read_gb_s, r.percent_of_read, r.ttft_ms,
-                          r.load_ms);
+    absl::StrAppendFormat(
+        &out, "%7d %7d %5d %13.1f %12.1f %11.2f %12.2f %9.1f%% %9.2f %7.1f%% %12.2f %9.2f\n",
+        r.threads, r.prompt_tokens, r.generated_tokens, r.prefill_tok_s, r.decode_tok_s,
+        r.decode_gb_s, r.machine_gb_s, r.percent_of_machine, r.read_gb_s, r.percent_of_read,
+        r.ttft_ms, r.load_ms);
   }
   absl::StrAppendFormat(&out, "\n%7s %7s %9s %9s %9s %9s %8s %10s %10s %15s\n", "threads", "prompt",
                         "p50 ms", "p90 ms", "p99 ms", "max ms", "p99/p50", "idle loop", "read loop",
@@ -62,8 +66,10 @@ std::string BenchJson(const BenchReport& report) {
                     {"max_ms", r.max_ms},
                     {"ttft_ms", r.ttft_ms},
                     {"load_ms", r.load_ms},
+                    {"machine_gb_s", r.machine_gb_s},
                     {"read_gb_s", r.read_gb_s},
                     {"decode_gb_s", r.decode_gb_s},
+                    {"percent_of_machine", r.percent_of_machine},
                     {"percent_of_read", r.percent_of_read},
                     {"peak_rss_mb", r.peak_rss_mb}});
   }
@@ -71,6 +77,8 @@ std::string BenchJson(const BenchReport& report) {
                      {"model", report.model},
                      {"backend", report.backend},
                      {"version", report.version},
+                     {"mapped_bytes", report.pages.bytes},
+                     {"mapped_by_2mb", report.pages.large},
                      {"runs", runs}};
   // A file's name may be any bytes, JSON is UTF-8.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

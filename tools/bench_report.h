@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/benchmark.h"
+#include "tools/mapped_pages.h"
 
 namespace tvl {
 
@@ -23,6 +24,7 @@ struct BenchReport {
   uint64_t footprint = 0;    // what decoding touches: those bytes and the KV cache
   uint64_t cache_bytes = 0;  // of the last-level cache; 0: unknown
   bool pinned = false;
+  MappedPages pages;  // once the weights were read
 };
 
 std::string BenchTable(const BenchReport& report);

@@ -34,10 +34,13 @@ struct BenchRun {
   double max_ms = 0;
   double ttft_ms = 0;  // prefill and sampling, in the best round
   double load_ms = 0;
-  double read_gb_s = 0;    // of the better loop
-  double decode_gb_s = 0;  // weights only
+  double machine_gb_s = 0;  // of memory in pages of 2 MB (MachineRead); 0 where there was no room
+  double read_gb_s = 0;     // of the mapped weights, by the better loop
+  double decode_gb_s = 0;   // weights only
+  double percent_of_machine = 0;
   double percent_of_read = 0;
-  double peak_rss_mb = 0;  // of the process, up to the end of this run
+  // Of the process, up to the end of this run, without the memory of MachineRead.
+  double peak_rss_mb = 0;
   // p99 over p50 of a loop that takes the time as often, and does nothing in between but wait as
   // long: what the machine adds by itself.
   double idle_jitter = 0;
@@ -53,9 +56,11 @@ class Benchmark {
  public:
   using SessionType = typename Engine<K>::SessionType;
 
-  // `session` is one of `engine`'s, which took `load_seconds` to open. Both must outlive this.
-  Benchmark(Engine<K>* engine, SessionType* session, double load_seconds)
-      : engine_(*engine), session_(*session), load_seconds_(load_seconds) {}
+  // `session` is one of `engine`'s, which took `load_seconds` to open. `machine` may be null. All
+  // must outlive this.
+  Benchmark(Engine<K>* engine, SessionType* session, double load_seconds,
+            const MachineRead* machine)
+      : engine_(*engine), session_(*session), load_seconds_(load_seconds), machine_(machine) {}
 
   // Brings in the file's pages and the session's.
   absl::Status WarmUp() {
@@ -65,7 +70,8 @@ class Benchmark {
   }
 
   // Rounds of: prefill, decoding of `generate` tokens at the prompt's end or, where the context
-  // ends before that, as late as they fit; reading for half of that time; the idle loop.
+  // ends before that, as late as they fit; reading for half of that time, and the machine's memory
+  // for a quarter; the idle loop.
   // between(round) is called after each. REQUIRES: 1 <= prompt, generate <= the session's context.
   template <typename Between>
   absl::StatusOr<BenchRun> Run(size_t prompt, size_t generate, size_t rounds, Between&& between) {
@@ -76,6 +82,10 @@ class Benchmark {
       const ReadSeconds read =
           MeasureRead(engine_.reader(), engine_.pool(), all.last_decode / 2, &all.reads);
       all.best_read = std::min(all.best_read, read.better());
+      if (machine_ != nullptr) {
+        all.machine_rate = std::max(
+            all.machine_rate, MeasureMachineRate(*machine_, engine_.pool(), all.last_decode / 4));
+      }
       IdleRound(generate, &all);
       between(round);
     }
@@ -90,6 +100,7 @@ class Benchmark {
     double best_prefill = kNever;  // seconds of a prompt
     double best_decode = kNever;   // seconds of all tokens of a round
     double best_read = kNever;     // seconds of a pass over what a token reads
+    double machine_rate = 0;       // bytes per second
     double last_decode = 0;
     std::vector<double> steps;  // seconds
     std::vector<double> reads;  // seconds
@@ -160,7 +171,13 @@ class Benchmark {
     run.read_gb_s = bytes / all.best_read / 1e9;
     run.decode_gb_s = bytes * run.decode_tok_s / 1e9;
     run.percent_of_read = 100 * run.decode_gb_s / run.read_gb_s;
-    run.peak_rss_mb = static_cast<double>(PeakResidentBytes()) / 1e6;
+    uint64_t peak = PeakResidentBytes();
+    if (machine_ != nullptr) {
+      run.machine_gb_s = all.machine_rate / 1e9;
+      run.percent_of_machine = 100 * run.decode_gb_s / run.machine_gb_s;
+      peak -= std::min<uint64_t>(peak, machine_->bytes());
+    }
+    run.peak_rss_mb = static_cast<double>(peak) / 1e6;
     run.idle_jitter = Percentile(all.idles, 0.99) / Percentile(all.idles, 0.5);
     run.read_jitter = Percentile(all.reads, 0.99) / Percentile(all.reads, 0.5);
     return run;
@@ -169,6 +186,7 @@ class Benchmark {
   Engine<K>& engine_;
   SessionType& session_;
   double load_seconds_;
+  const MachineRead* machine_;
   TokenId next_ = 0;
 };
 

@@ -27,6 +27,7 @@
 #include "tools/file_lock.h"
 #include "tools/generation.h"
 #include "tools/interrupt.h"
+#include "tools/mapped_pages.h"
 #include "tools/model.h"
 #include "tools/output.h"
 #include "tools/output_file.h"
@@ -55,7 +56,7 @@ struct Options {
 // Of each thread: 3 MB, hundreds of tokens of a model with a dozen layers.
 constexpr size_t kTraceEvents = size_t{1} << 17;
 
-void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
+void PrintStats(Engine<SelectedKernel>& engine, const std::string& why,
                 const SamplingOptions& sampling, double load_seconds,
                 const GenerationStats& stats) {
   const size_t steps = stats.step_seconds.size();
@@ -84,6 +85,11 @@ void PrintStats(const Engine<SelectedKernel>& engine, const std::string& why,
       absl::StrFormat(
           "%s per token, %.2f GB/s", FormatBytes(engine.reader().BytesPerToken()),
           static_cast<double>(engine.reader().BytesPerToken()) * stats.decode_rate() / 1e9));
+  const MappedPages pages = LookAtPages(engine.reader().bytes());
+  if (const std::string text = PagesText(pages); !text.empty()) row("pages", text);
+  if (!pages.small()) return;
+  const double rate = RateBesideLargePages(engine.reader().bytes(), engine.pool());
+  PrintNote(absl::StrCat("tvl: ", SmallPagesText(engine.reader().name(), rate), "\n"));
 }
 
 // Says what --huge-pages has done.

@@ -28,6 +28,7 @@
 #include "nlohmann/json.hpp"
 #include "tools/command.h"
 #include "tools/inspect_gguf.h"
+#include "tools/mapped_pages.h"
 #include "tools/model_cache.h"
 #include "tools/model_description.h"
 #include "tools/model_input.h"
@@ -210,6 +211,16 @@ void DescribeResidency(const TvlReader& reader, std::string* out) {
   Row(out, "others", others.Describe());
 }
 
+// How what is in memory is mapped, once it is.
+void DescribePages(const TvlReader& reader, std::string* out) {
+  const MappedPages pages = LookAtPages(reader.bytes());
+  if (const std::string text = PagesText(pages); !text.empty()) Row(out, "pages", text);
+  if (!pages.small()) return;
+  ThreadPool pool(ThreadsFor(reader));
+  absl::StrAppend(out, SmallPagesText(reader.name(), RateBesideLargePages(reader.bytes(), pool)),
+                  "\n");
+}
+
 nlohmann::ordered_json TvlJson(const TvlReader& reader) {
   using Json = nlohmann::ordered_json;
   Json tensors = Json::array();
@@ -269,7 +280,10 @@ absl::Status RunTvl(const Options& options, OutputFile* json) {
   DescribeTokenizer(*reader, &out);
   DescribeTensors(*reader, &out);
   DescribeMemory(*reader, &out);
-  if (options.residency) DescribeResidency(*reader, &out);
+  if (options.residency) {
+    DescribeResidency(*reader, &out);
+    DescribePages(*reader, &out);
+  }
   if (options.predict) Predict(*reader, &out);
   return Report(out, TvlJson(*reader), json);
 }

@@ -22,6 +22,10 @@ uint64_t LastLevelCacheBytes();
 // system does not say.
 uint64_t PeakResidentBytes();
 
+// Memory that programs can still have without anything being written to a disk, as far as the
+// system says, and 0 where it does not.
+uint64_t AvailableBytes();
+
 // Where the user `home` (a folder) keeps what can be made again.
 std::string CacheFolderOf(const std::string& home);
 

@@ -96,6 +96,18 @@ uint64_t PeakResidentBytes() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<uint64_t>(usage.ru_maxrss) << 10 : 0;
 }
 
+uint64_t AvailableBytes() {
+  const std::string free = Field("/proc/meminfo", "MemAvailable");  // "20480000 kB"
+  if (free.empty()) return 0;
+  const uint64_t bytes = CacheSize(free.substr(0, free.find(' ')) + "K");
+  // A container may have less: "max", or bytes.
+  uint64_t limit = 0, used = 0;
+  if (!absl::SimpleAtoi(FirstLine("/sys/fs/cgroup/memory.max"), &limit) ||
+      !absl::SimpleAtoi(FirstLine("/sys/fs/cgroup/memory.current"), &used))
+    return bytes;
+  return std::min(bytes, limit - std::min(used, limit));
+}
+
 std::string CacheFolderOf(const std::string& home) { return home + "/.cache"; }
 
 }  // namespace tvl

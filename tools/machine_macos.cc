@@ -45,6 +45,10 @@ uint64_t PeakResidentBytes() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<uint64_t>(usage.ru_maxrss) : 0;
 }
 
+// How much is free changes by the second, as the system compresses and drops pages; half of what is
+// there is what a program may well take.
+uint64_t AvailableBytes() { return static_cast<uint64_t>(SysctlInt("hw.memsize")) / 2; }
+
 std::string CacheFolderOf(const std::string& home) { return home + "/Library/Caches"; }
 
 }  // namespace tvl

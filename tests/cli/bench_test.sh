@@ -10,11 +10,13 @@ check_json() {
 import json, math, sys
 
 KEYS = """threads prompt_tokens generated_tokens prefill_tok_s decode_tok_s p50_ms p90_ms p99_ms max_ms ttft_ms load_ms
-          read_gb_s decode_gb_s percent_of_read peak_rss_mb""".split()
+          machine_gb_s read_gb_s decode_gb_s percent_of_machine percent_of_read peak_rss_mb""".split()
 report = json.load(open(sys.argv[1]))
 threads, prompts = [[int(n) for n in text.split(",")] for text in sys.argv[2:4]]
-assert set(report) == {"machine", "model", "backend", "version", "runs"}, report
-assert all(isinstance(report[key], str) and report[key] for key in report if key != "runs"), report
+assert set(report) == {"machine", "model", "backend", "version", "mapped_bytes", "mapped_by_2mb", "runs"}, report
+assert all(isinstance(report[key], str) and report[key] for key in ("machine", "model", "backend", "version")), report
+# So small a file is not looked at.
+assert report["mapped_bytes"] == report["mapped_by_2mb"] == 0, report
 runs = report["runs"]
 assert [(r["threads"], r["prompt_tokens"]) for r in runs] == [(t, p) for t in threads for p in prompts], runs
 for r in runs:
@@ -23,6 +25,7 @@ for r in runs:
     assert all(isinstance(r[key], int) for key in KEYS[:3]), r
     assert r["generated_tokens"] == int(sys.argv[4]), r
     assert r["p50_ms"] <= r["p90_ms"] <= r["p99_ms"] <= r["max_ms"], r
+    assert math.isclose(r["percent_of_machine"], 100 * r["decode_gb_s"] / r["machine_gb_s"], rel_tol=1e-6), r
     assert math.isclose(r["percent_of_read"], 100 * r["decode_gb_s"] / r["read_gb_s"], rel_tol=1e-6), r
 END
 }
@@ -32,7 +35,7 @@ expect_code 0
 expect_no_stderr
 check_json 1,2 3,16 8
 for word in "machine " "model      the embedded model, 5.73 MB, " "backend " "footprint " "prefill tok/s" "decode tok/s" \
-  "read GB/s" "of read" "1st token ms" "load ms" "p50 ms" "p90 ms" "p99 ms" "max ms" "p99/p50" "idle loop" "read loop" "peak memory MB"; do
+  "machine GB/s" "of machine" "read GB/s" "of read" "1st token ms" "load ms" "p50 ms" "p90 ms" "p99 ms" "max ms" "p99/p50" "idle loop" "read loop" "peak memory MB"; do
   expect_stdout_has "$word"
 done
 grep -qE "^footprint  .* to decode: (fits the last-level cache of|does not fit the last-level cache of|unknown)" "$out" ||

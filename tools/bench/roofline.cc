@@ -2,16 +2,18 @@
 //
 //   ./bazelw run //tools/bench:roofline -- MODEL.tvl [MODEL2.tvl ...] [--threads 1,2]
 //
-// For every thread count and model, in rounds: a plain load-and-add loop over the same mapped
-// bytes, cut into the same shares for the same threads, the same with software prefetch ("ahead"),
-// then decoding of some tokens. Rounds alternate between all models, so that a machine whose speed
-// drifts treats them alike. Prints the best round of each, the ratio of the two, and for every
-// model the ratio to the first one's tokens per second.
+// For every thread count and model, in rounds: loops that load and add over as many bytes of memory
+// in pages of 2 MB, which is what the machine can do ("machine", the better of several loops); the
+// same over the mapped bytes, cut into the same shares for the same threads ("mapping", the better
+// of a plain loop and one with prefetch); then decoding of some tokens. Rounds alternate between
+// all models, so that a machine whose speed drifts treats them alike. Prints the best round of
+// each, the ratio of the two, and for every model the ratio to the first one's tokens per second.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +32,9 @@ using EngineType = Engine<SelectedKernel>;
 struct Measured {
   std::unique_ptr<EngineType> engine;
   std::vector<EngineType::SessionType> session;  // one; a session has no empty state
-  double best_plain = 1e30;                      // seconds per pass over the weights, plain loop
-  double best_ahead = 1e30;                      // the same with prefetches
+  std::optional<MachineRead> machine;            // none where there is no room
+  double machine_rate = 0;                       // bytes per second
+  double best_mapping = 1e30;                    // seconds per pass over the weights
   double best_token = 1e30;                      // seconds per token, mean of a round
 };
 
@@ -61,6 +64,10 @@ absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threa
     all[i].best_token = 1e30;
   }
   ThreadPool pool(threads);
+  for (Measured& m : all) {
+    auto machine = MachineRead::Create(m.engine->reader().BytesPerToken(), pool);
+    if (machine.ok()) m.machine.emplace(*std::move(machine));
+  }
   for (int round = 0; round < rounds; ++round) {
     for (Measured& m : all) {
       // Means of a round, as for decoding: the best single pass would be a luckier number.
@@ -70,19 +77,20 @@ absl::Status MeasureThreads(const std::vector<std::string>& models, size_t threa
         plain += ReadOnce(m.engine->reader(), pool, ReadLoop::kPlain);
         ahead += ReadOnce(m.engine->reader(), pool, ReadLoop::kAhead);
       }
-      m.best_plain = std::min(m.best_plain, plain / passes);
-      m.best_ahead = std::min(m.best_ahead, ahead / passes);
+      m.best_mapping = std::min({m.best_mapping, plain / passes, ahead / passes});
+      if (m.machine)
+        m.machine_rate = std::max(m.machine_rate, MeasureMachineRate(*m.machine, pool, plain));
       if (absl::Status s = DecodeRound(m, tokens); !s.ok()) return s;
     }
   }
   for (size_t i = 0; i < models.size(); ++i) {
     const Measured& m = all[i];
     const double gigabytes = static_cast<double>(m.engine->reader().BytesPerToken()) / 1e9;
-    std::printf("%7zu %9.1f %12.2f %11.2f %8.1f%% %11.2f %8.1f%% %8.2fx  %s\n", threads,
-                1 / m.best_token, gigabytes / m.best_token, gigabytes / m.best_plain,
-                100 * m.best_plain / m.best_token, gigabytes / m.best_ahead,
-                100 * m.best_ahead / m.best_token, all[0].best_token / m.best_token,
-                models[i].c_str());
+    const double decode = gigabytes / m.best_token, machine = m.machine_rate / 1e9;
+    std::printf("%7zu %9.1f %12.2f %13.2f %10.1f%% %13.2f %10.1f%% %8.2fx  %s\n", threads,
+                1 / m.best_token, decode, machine, machine == 0 ? 0 : 100 * decode / machine,
+                gigabytes / m.best_mapping, 100 * m.best_mapping / m.best_token,
+                all[0].best_token / m.best_token, models[i].c_str());
   }
   return absl::OkStatus();
 }
@@ -105,7 +113,8 @@ int Main(int argc, char** argv) {
   std::printf("backend %s, best of %d rounds\n", std::string(SelectedKernel::kName).c_str(),
               rounds);
   std::printf(
-      "threads  tokens/s  decode GB/s  plain GB/s  of plain  ahead GB/s  of ahead vs first  "
+      "threads  tokens/s  decode GB/s  machine GB/s  of machine  mapping GB/s  of mapping vs first "
+      " "
       "model\n");
   for (const size_t count : threads) {
     if (count == 0) continue;
