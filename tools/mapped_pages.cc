@@ -39,8 +39,9 @@ std::vector<std::span<const std::byte>> ResidentPieces(std::span<const std::byte
 
 MappedPages LookAtPages(std::span<const std::byte> file) {
   // Where the system's pages are larger than 4 KB, its huge pages are not of 2 MB.
-  constexpr long kSmallPage = 4096;
-  if (file.size() < kLeastFile || !CountsHugePages() || sysconf(_SC_PAGESIZE) != kSmallPage)
+  constexpr size_t kSmallPage = 4096;
+  if (file.size() < kLeastFile || !CountsHugePages() ||
+      static_cast<size_t>(sysconf(_SC_PAGESIZE)) != kSmallPage)
     return {};
   const uint64_t bytes = ResidentPieces(file).size() * kPage;
   return {.bytes = bytes, .large = std::min<uint64_t>(bytes, HugePageBytes(file))};

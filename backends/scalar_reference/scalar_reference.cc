@@ -40,10 +40,11 @@ float Dot(const std::byte* panel, size_t row, size_t padded_cols, const Quantize
   for (size_t k = 0; k < padded_cols; k += kBlock) {
     int32_t s = 0;
     for (size_t j = k; j < k + kBlock; ++j) s += PanelQuant<W>(panel, row, j) * x.quants[j];
-    const float x_scale = x.scales[k / kQuantBlock];
+    const size_t b = k / kQuantBlock;  // of the inputs
+    const float x_scale = x.scales[b];
     acc = std::fma(static_cast<float>(s), PanelScale<W>(panel, row, k) * x_scale, acc);
     if constexpr (HasMinima(W)) {
-      const float sum = static_cast<float>(x.sums[k / kQuantBlock]);
+      const float sum = static_cast<float>(x.sums[b]);
       acc = std::fma(sum, PanelMinimum<W>(panel, row, k) * x_scale, acc);
     }
   }
