@@ -51,6 +51,7 @@ struct Packed {
 
 template <WeightType W>
 void ExpectRow(Packed& packed, size_t r, size_t cols) {
+  [[maybe_unused]] QuantizedSuperblock stored = {};  // of K-quants, which take long to search for
   for (size_t k = 0; k < PaddedCols(W, cols); ++k) {
     const float weight = PanelWeight<W>(packed.panel(), r, k);
     if (r * cols + k >= packed.x.size() || k >= cols) {
@@ -63,8 +64,10 @@ void ExpectRow(Packed& packed, size_t r, size_t cols) {
     const float x = packed.x[r * cols + k];
     if constexpr (IsKQuant(W)) {
       const size_t begin = k / kKSuperblock * kKSuperblock, block = (k - begin) / ScaleBlock(W);
-      const QuantizedSuperblock stored =
-          QuantizeSuperblock(W, &packed.x[r * cols + begin], std::min(kKSuperblock, cols - begin));
+      if (k == begin) {
+        stored = QuantizeSuperblock(W, &packed.x[r * cols + begin],
+                                    std::min(kKSuperblock, cols - begin));
+      }
       EXPECT_EQ(PanelQuant<W>(packed.panel(), r, k),
                 stored.quants[k - begin] - (W == WeightType::kQ6K ? 32 : 0));
       const int scale = W == WeightType::kQ6K ? static_cast<int8_t>(stored.scales[block])
