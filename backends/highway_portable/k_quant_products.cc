@@ -1,11 +1,11 @@
 // Gemv and Gemm of q4k, q5k and q6k. See core/kernel.h for what they compute, and core/tile.h for
 // the superblock: a head of scales, then blocks.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "backends/highway_portable/highway_portable.h"
 #include "backends/highway_portable/quad_dot-inl.h"
+#include "backends/highway_portable/quantized_passes-inl.h"
 #include "backends/highway_portable/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -33,15 +33,8 @@ class KBatchDots {
  public:
   // x: the batch.
   HWY_INLINE explicit KBatchDots(const QuantizedRows& x)
-      : quants_(x.quants), scales_(x.scales), sums_(x.sums), half_sums_(x.half_sums) {
-    for (size_t p = 0; p < kPanels; ++p) {
-      for (size_t t = 0; t < kTokens; ++t) {
-        for (size_t v = 0; v < kVectors; ++v) acc_[p][t][v] = hn::Zero(d);
-      }
-    }
-  }
+      : quants_(x.quants), scales_(x.scales), sums_(x.sums), half_sums_(x.half_sums) {}
 
-  // `ahead`: whether the panels come from memory, and not from the cache as for later batches.
   HWY_INLINE void Add(const std::byte* const (&panel)[kPanels], size_t padded_cols, bool ahead) {
     const std::byte* superblock[kPanels];
     for (size_t p = 0; p < kPanels; ++p) superblock[p] = panel[p];
@@ -56,17 +49,7 @@ class KBatchDots {
     }
   }
 
-  // y: row 0 of the first panel of token 0.
-  HWY_INLINE void Store(const size_t (&rows)[kPanels], size_t tokens, float* HWY_RESTRICT y,
-                        size_t y_stride) const {
-    for (size_t t = 0; t < kTokens; ++t) {
-      if (t == tokens) return;
-      for (size_t p = 0; p < kPanels; ++p) {
-        for (size_t v = 0; v < kVectors; ++v)
-          StoreRows(acc_[p][t][v], v * kLanes, rows[p], y + t * y_stride + p * kPanelRows);
-      }
-    }
-  }
+  HWY_INLINE const PassDots<kPanels, kTokens>& dots() const { return dots_; }
 
  private:
   // Blocks of the weights in one of the inputs, which is 32 long.
@@ -107,13 +90,13 @@ class KBatchDots {
         for (size_t v = 0; v < kVectors; ++v) {
           const V scale = hn::Mul(Shared(superblock[p], 0, v), Integers(superblock[p], block, v));
           for (size_t t = 0; t < kTokens; ++t) {
-            V& acc = acc_[p][t][v];
+            V& acc = dots_.acc[p][t][v];
             acc = hn::MulAdd(hn::ConvertTo(d, s[p][t][v]), hn::Mul(scale, x_scale[t]), acc);
           }
           if constexpr (HasMinima(W)) {
             const V minimum = hn::Mul(Shared(superblock[p], 1, v), Minima(superblock[p], block, v));
             for (size_t t = 0; t < kTokens; ++t) {
-              V& acc = acc_[p][t][v];
+              V& acc = dots_.acc[p][t][v];
               acc = hn::NegMulAdd(x_sum[t], hn::Mul(minimum, x_scale[t]), acc);
             }
           }
@@ -214,62 +197,16 @@ class KBatchDots {
   const float* HWY_RESTRICT scales_;
   const int32_t* HWY_RESTRICT sums_;
   const int32_t* HWY_RESTRICT half_sums_;
-  V acc_[kPanels][kTokens][kVectors];
+  PassDots<kPanels, kTokens> dots_;
 };
-
-template <WeightType W>
-HWY_INLINE void KGemv(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, float* y) {
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    KBatchDots<W, 1, 1, 1> dots(x);
-    dots.Add({w.Panel(p)}, padded_cols, /*ahead=*/true);
-    dots.Store({w.RowsOfPanel(p)}, 1, y + p * kPanelRows, 0);
-  }
-}
-
-template <WeightType W>
-HWY_INLINE void KGemm(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, size_t tokens,
-                      float* y, size_t y_stride) {
-  constexpr size_t kB = HighwayPortable::kQuantBatch;
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  ForPasses(panels, [&]<size_t kPanels>(size_t first) HWY_ATTR {
-    const std::byte* panel[kPanels];
-    size_t rows[kPanels];
-    for (size_t p = 0; p < kPanels; ++p) {
-      panel[p] = w.Panel(first + p);
-      rows[p] = w.RowsOfPanel(first + p);
-    }
-    for (size_t t = 0; t < tokens; t += kB) {
-      WithPassTokens<kB>(std::min(kB, tokens - t), [&]<size_t kTokens>() HWY_ATTR {
-        KBatchDots<W, kPanels, kTokens, kB> dots(x.From(t));
-        dots.Add(panel, padded_cols, /*ahead=*/t == 0);
-        dots.Store(rows, std::min(kTokens, tokens - t), y + t * y_stride + first * kPanelRows,
-                   y_stride);
-      });
-    }
-  });
-}
 
 }  // namespace tvl::highway_portable
 
 namespace tvl {
 
-#define TVL_DEFINE(W)                                                                           \
-  template <>                                                                                   \
-  void HighwayPortable::Gemv<W>(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, \
-                                float* y) noexcept {                                            \
-    highway_portable::KGemv<W>(w, panels, x, y);                                                \
-  }                                                                                             \
-  template <>                                                                                   \
-  void HighwayPortable::Gemm<W>(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, \
-                                size_t tokens, float* y, size_t y_stride) noexcept {            \
-    highway_portable::KGemm<W>(w, panels, x, tokens, y, y_stride);                              \
-  }                                                                                             \
-  static_assert(true)
-TVL_DEFINE(WeightType::kQ4K);
-TVL_DEFINE(WeightType::kQ5K);
-TVL_DEFINE(WeightType::kQ6K);
-#undef TVL_DEFINE
+TVL_DEFINE_QUANTIZED(KBatchDots, WeightType::kQ4K);
+TVL_DEFINE_QUANTIZED(KBatchDots, WeightType::kQ5K);
+TVL_DEFINE_QUANTIZED(KBatchDots, WeightType::kQ6K);
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

@@ -1,6 +1,5 @@
 // Gemv and Gemm of q8, q4 and q4m, and the quantisation of activations. See core/kernel.h for what
 // they compute.
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +7,7 @@
 
 #include "backends/highway_portable/highway_portable.h"
 #include "backends/highway_portable/quad_dot-inl.h"
+#include "backends/highway_portable/quantized_passes-inl.h"
 #include "backends/highway_portable/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -26,15 +26,8 @@ class BatchDots {
  public:
   // x: the batch.
   HWY_INLINE explicit BatchDots(const QuantizedRows& x)
-      : quants_(x.quants), scales_(x.scales), sums_(x.sums) {
-    for (size_t p = 0; p < kPanels; ++p) {
-      for (size_t t = 0; t < kTokens; ++t) {
-        for (size_t v = 0; v < kVectors; ++v) acc_[p][t][v] = hn::Zero(d);
-      }
-    }
-  }
+      : quants_(x.quants), scales_(x.scales), sums_(x.sums) {}
 
-  // `ahead`: whether the panels come from memory, and not from the cache as for later batches.
   HWY_INLINE void Add(const std::byte* const (&panel)[kPanels], size_t padded_cols, bool ahead) {
     const std::byte* superblock[kPanels];
     for (size_t p = 0; p < kPanels; ++p) superblock[p] = panel[p];
@@ -48,17 +41,7 @@ class BatchDots {
     }
   }
 
-  // y: row 0 of the first panel of token 0.
-  HWY_INLINE void Store(const size_t (&rows)[kPanels], size_t tokens, float* HWY_RESTRICT y,
-                        size_t y_stride) const {
-    for (size_t t = 0; t < kTokens; ++t) {
-      if (t == tokens) return;
-      for (size_t p = 0; p < kPanels; ++p) {
-        for (size_t v = 0; v < kVectors; ++v)
-          StoreRows(acc_[p][t][v], v * kLanes, rows[p], y + t * y_stride + p * kPanelRows);
-      }
-    }
-  }
+  HWY_INLINE const PassDots<kPanels, kTokens>& dots() const { return dots_; }
 
  private:
   using Sums = VI32[kPanels][kTokens][kVectors];
@@ -90,7 +73,7 @@ class BatchDots {
       for (size_t v = 0; v < kVectors; ++v) {
         const V scale = hn::PromoteTo(d, hn::Load(df16, scales + v * kLanes));
         for (size_t t = 0; t < kTokens; ++t) {
-          V& acc = acc_[p][t][v];
+          V& acc = dots_.acc[p][t][v];
           acc = hn::MulAdd(hn::ConvertTo(d, s[p][t][v]), hn::Mul(scale, x_scale[t]), acc);
           if constexpr (W == WeightType::kQ4M) {
             const V minimum =
@@ -149,42 +132,8 @@ class BatchDots {
   const int8_t* HWY_RESTRICT quants_;
   const float* HWY_RESTRICT scales_;
   const int32_t* HWY_RESTRICT sums_;
-  V acc_[kPanels][kTokens][kVectors];
+  PassDots<kPanels, kTokens> dots_;
 };
-
-template <WeightType W>
-HWY_INLINE void QuantizedGemv(const TileMatrix& w, PanelRange panels, const QuantizedRows& x,
-                              float* y) {
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  for (size_t p = panels.begin; p < panels.end; ++p) {
-    BatchDots<W, 1, 1, 1> dots(x);
-    dots.Add({w.Panel(p)}, padded_cols, /*ahead=*/true);
-    dots.Store({w.RowsOfPanel(p)}, 1, y + p * kPanelRows, 0);
-  }
-}
-
-template <WeightType W>
-HWY_INLINE void QuantizedGemm(const TileMatrix& w, PanelRange panels, const QuantizedRows& x,
-                              size_t tokens, float* y, size_t y_stride) {
-  constexpr size_t kB = HighwayPortable::kQuantBatch;
-  const size_t padded_cols = PaddedCols(W, w.cols);
-  ForPasses(panels, [&]<size_t kPanels>(size_t first) HWY_ATTR {
-    const std::byte* panel[kPanels];
-    size_t rows[kPanels];
-    for (size_t p = 0; p < kPanels; ++p) {
-      panel[p] = w.Panel(first + p);
-      rows[p] = w.RowsOfPanel(first + p);
-    }
-    for (size_t t = 0; t < tokens; t += kB) {
-      WithPassTokens<kB>(std::min(kB, tokens - t), [&]<size_t kTokens>() HWY_ATTR {
-        BatchDots<W, kPanels, kTokens, kB> dots(x.From(t));
-        dots.Add(panel, padded_cols, /*ahead=*/t == 0);
-        dots.Store(rows, std::min(kTokens, tokens - t), y + t * y_stride + first * kPanelRows,
-                   y_stride);
-      });
-    }
-  });
-}
 
 // One whole block.
 HWY_INLINE void QuantizeBlock(const float* x, int8_t* quants, float* scale, int32_t* sum,
@@ -221,22 +170,9 @@ HWY_INLINE void QuantizeBlock(const float* x, int8_t* quants, float* scale, int3
 
 namespace tvl {
 
-#define TVL_DEFINE(W)                                                                           \
-  template <>                                                                                   \
-  void HighwayPortable::Gemv<W>(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, \
-                                float* y) noexcept {                                            \
-    highway_portable::QuantizedGemv<W>(w, panels, x, y);                                        \
-  }                                                                                             \
-  template <>                                                                                   \
-  void HighwayPortable::Gemm<W>(const TileMatrix& w, PanelRange panels, const QuantizedRows& x, \
-                                size_t tokens, float* y, size_t y_stride) noexcept {            \
-    highway_portable::QuantizedGemm<W>(w, panels, x, tokens, y, y_stride);                      \
-  }                                                                                             \
-  static_assert(true)
-TVL_DEFINE(WeightType::kQ8);
-TVL_DEFINE(WeightType::kQ4);
-TVL_DEFINE(WeightType::kQ4M);
-#undef TVL_DEFINE
+TVL_DEFINE_QUANTIZED(BatchDots, WeightType::kQ8);
+TVL_DEFINE_QUANTIZED(BatchDots, WeightType::kQ4);
+TVL_DEFINE_QUANTIZED(BatchDots, WeightType::kQ4M);
 
 void HighwayPortable::QuantizeActivations(const float* x, size_t n,
                                           const QuantizedRows& out) noexcept {
