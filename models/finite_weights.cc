@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/finite.h"
+#include "core/kernel.h"
 #include "core/tensor_view.h"
 #include "core/tile.h"
 #include "core/tile_weight.h"
@@ -73,29 +74,11 @@ std::optional<Place> FindInPanel(const std::byte* panel, size_t cols) {
 }
 
 std::optional<Place> FindInPanel(WeightType type, const std::byte* panel, size_t cols) {
-  switch (type) {
-    case WeightType::kF32:
-      return FindInPanel<WeightType::kF32>(panel, cols);
-    case WeightType::kF16:
-      return FindInPanel<WeightType::kF16>(panel, cols);
-    case WeightType::kBF16:
-      return FindInPanel<WeightType::kBF16>(panel, cols);
-    case WeightType::kQ8:
-      return FindInPanel<WeightType::kQ8>(panel, cols);
-    case WeightType::kQ4:
-      return FindInPanel<WeightType::kQ4>(panel, cols);
-    case WeightType::kQ4M:
-      return FindInPanel<WeightType::kQ4M>(panel, cols);
-    case WeightType::kQ4K:
-      return FindInPanel<WeightType::kQ4K>(panel, cols);
-    case WeightType::kQ5K:
-      return FindInPanel<WeightType::kQ5K>(panel, cols);
-    case WeightType::kQ6K:
-      return FindInPanel<WeightType::kQ6K>(panel, cols);
-    case WeightType::kI8:
-      break;
-  }
-  return std::nullopt;
+  std::optional<Place> place;
+  WithWeightType(type, [&]<WeightType W>() {
+    if constexpr (W != WeightType::kI8) place = FindInPanel<W>(panel, cols);
+  });
+  return place;
 }
 
 std::optional<Place> FindInMatrix(const TileMatrix& matrix) {

@@ -1,5 +1,6 @@
 #include "models/panel_loss.h"
 
+#include "core/kernel.h"
 #include "core/tile_weight.h"
 
 namespace tvl {
@@ -22,29 +23,11 @@ SquaredLoss Measure(const float* const* rows, size_t cols, const std::byte* pane
 
 SquaredLoss MeasurePanel(WeightType type, const float* const* rows, size_t cols,
                          const std::byte* panel) {
-  switch (type) {
-    case WeightType::kF32:
-      return Measure<WeightType::kF32>(rows, cols, panel);
-    case WeightType::kF16:
-      return Measure<WeightType::kF16>(rows, cols, panel);
-    case WeightType::kBF16:
-      return Measure<WeightType::kBF16>(rows, cols, panel);
-    case WeightType::kQ8:
-      return Measure<WeightType::kQ8>(rows, cols, panel);
-    case WeightType::kQ4:
-      return Measure<WeightType::kQ4>(rows, cols, panel);
-    case WeightType::kQ4M:
-      return Measure<WeightType::kQ4M>(rows, cols, panel);
-    case WeightType::kQ4K:
-      return Measure<WeightType::kQ4K>(rows, cols, panel);
-    case WeightType::kQ5K:
-      return Measure<WeightType::kQ5K>(rows, cols, panel);
-    case WeightType::kQ6K:
-      return Measure<WeightType::kQ6K>(rows, cols, panel);
-    case WeightType::kI8:
-      break;  // no weights are of it
-  }
-  return {};
+  SquaredLoss loss;
+  WithWeightType(type, [&]<WeightType W>() {
+    if constexpr (W != WeightType::kI8) loss = Measure<W>(rows, cols, panel);
+  });
+  return loss;
 }
 
 }  // namespace tvl
