@@ -262,24 +262,18 @@ void HighwayPortable::EmbedRow(const TileMatrix& w, size_t row, float* out) noex
   const std::byte* panel = w.Panel(row / kPanelRows);
   for (size_t c = 0; c < w.cols; ++c) out[c] = PanelWeight<W>(panel, row % kPanelRows, c);
 }
-template void HighwayPortable::EmbedRow<WeightType::kF32>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kF16>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kBF16>(const TileMatrix&, size_t,
-                                                           float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ8>(const TileMatrix&, size_t,
-                                                         float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ4>(const TileMatrix&, size_t,
-                                                         float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ4M>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ4K>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ5K>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
-template void HighwayPortable::EmbedRow<WeightType::kQ6K>(const TileMatrix&, size_t,
-                                                          float*) noexcept;
+#define TVL_INSTANTIATE(W) \
+  template void HighwayPortable::EmbedRow<W>(const TileMatrix&, size_t, float*) noexcept
+TVL_INSTANTIATE(WeightType::kF32);
+TVL_INSTANTIATE(WeightType::kF16);
+TVL_INSTANTIATE(WeightType::kBF16);
+TVL_INSTANTIATE(WeightType::kQ8);
+TVL_INSTANTIATE(WeightType::kQ4);
+TVL_INSTANTIATE(WeightType::kQ4M);
+TVL_INSTANTIATE(WeightType::kQ4K);
+TVL_INSTANTIATE(WeightType::kQ5K);
+TVL_INSTANTIATE(WeightType::kQ6K);
+#undef TVL_INSTANTIATE
 
 }  // namespace tvl
 HWY_AFTER_NAMESPACE();

@@ -42,47 +42,20 @@ void NeonHandwritten::EmbedRow<WeightType::kF16>(const TileMatrix& w, size_t row
   GatherRow<float16_t>(w.Panel(row / kPanelRows), row % kPanelRows, w.cols, out);
 }
 
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kBF16>(const TileMatrix& w, size_t row,
-                                                  float* out) noexcept {
-  GatherWeights<WeightType::kBF16>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ8>(const TileMatrix& w, size_t row,
-                                                float* out) noexcept {
-  GatherWeights<WeightType::kQ8>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ4>(const TileMatrix& w, size_t row,
-                                                float* out) noexcept {
-  GatherWeights<WeightType::kQ4>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ4M>(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept {
-  GatherWeights<WeightType::kQ4M>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ4K>(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept {
-  GatherWeights<WeightType::kQ4K>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ5K>(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept {
-  GatherWeights<WeightType::kQ5K>(w, row, out);
-}
-
-template <>
-void NeonHandwritten::EmbedRow<WeightType::kQ6K>(const TileMatrix& w, size_t row,
-                                                 float* out) noexcept {
-  GatherWeights<WeightType::kQ6K>(w, row, out);
-}
+#define TVL_DEFINE(W)                                                                       \
+  template <>                                                                               \
+  void NeonHandwritten::EmbedRow<W>(const TileMatrix& w, size_t row, float* out) noexcept { \
+    GatherWeights<W>(w, row, out);                                                          \
+  }                                                                                         \
+  static_assert(true)
+TVL_DEFINE(WeightType::kBF16);
+TVL_DEFINE(WeightType::kQ8);
+TVL_DEFINE(WeightType::kQ4);
+TVL_DEFINE(WeightType::kQ4M);
+TVL_DEFINE(WeightType::kQ4K);
+TVL_DEFINE(WeightType::kQ5K);
+TVL_DEFINE(WeightType::kQ6K);
+#undef TVL_DEFINE
 
 void NeonHandwritten::RoundToF16(const float* x, size_t n, uint16_t* out) noexcept {
   size_t i = 0;
