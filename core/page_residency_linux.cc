@@ -50,13 +50,12 @@ absl::Status PopulatePages(std::span<const std::byte> range) {
 
 bool GatherIntoHugePages(std::span<const std::byte> range) {
   constexpr int kCollapse = 25;  // MADV_COLLAPSE of Linux 6.1; older C libraries do not name it
-  constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(range.data()) + kHugePage - 1) / kHugePage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) / kHugePage;
-  if (begin >= end) return false;
-  std::byte* const first = const_cast<std::byte*>(range.data()) +
-                           (begin * kHugePage - reinterpret_cast<uintptr_t>(range.data()));
-  return madvise(first, (end - begin) * kHugePage, kCollapse) == 0;
+  constexpr size_t kHugePage = size_t{2} << 20;
+  // The whole huge pages within the range.
+  const size_t before = -reinterpret_cast<uintptr_t>(range.data()) % kHugePage;
+  if (range.size() < before + kHugePage) return false;
+  const size_t bytes = (range.size() - before) / kHugePage * kHugePage;
+  return madvise(const_cast<std::byte*>(range.data()) + before, bytes, kCollapse) == 0;
 }
 
 bool IsOnNetwork(const std::string& path) {

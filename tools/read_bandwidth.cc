@@ -121,7 +121,8 @@ ReadSeconds MeasureRead(const TvlReader& reader, ThreadPool& pool, double second
 }
 
 absl::StatusOr<MachineRead> MachineRead::Create(size_t bytes, ThreadPool& pool) {
-  const size_t most = static_cast<size_t>(AvailableBytes() / 2);
+  const uint64_t available = AvailableBytes();
+  const size_t most = available == 0 ? bytes : static_cast<size_t>(available / 2);
   absl::StatusOr<HugePages> memory = HugePages::Allocate(
       std::max(HugePages::kPageBytes, std::min(bytes, most) / kLineBytes * kLineBytes));
   if (!memory.ok()) return memory.status();

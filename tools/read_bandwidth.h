@@ -57,7 +57,8 @@ class MachineRead {
   size_t bytes() const { return memory_.bytes().size(); }
   // Whether the pages are what was asked for.
   bool in_huge_pages() const;
-  // Seconds of one pass over all of it by the better of the two loops that did best at first.
+  // Seconds of one pass over all of it, the better of two: by each of the loops that did best at
+  // first.
   double ReadOnce(ThreadPool& pool) const;
 
  private:
